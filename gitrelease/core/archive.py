@@ -1,0 +1,116 @@
+"""The archive: what was settled and how, so that no head is lost and no number is used twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import cast
+
+from gitrelease.core.item import API_VERSION
+from gitrelease.core.names import CommitId, ItemKey, MemberId, PackageName, TaskId, fold, package_name, task_id
+
+
+class Settlement(StrEnum):
+    """How a task or a package was settled."""
+
+    RELEASED = "released"
+    REVOKED = "revoked"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledTask:
+    """One task that awaits nothing any more."""
+
+    id: TaskId
+    commit: CommitId
+    settlement: Settlement
+    package: PackageName | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveEntry:
+    """One commit of the archive: what was settled together, and by whom."""
+
+    by: MemberId
+    tasks: tuple[SettledTask, ...] = ()
+    package: PackageName | None = None
+    settlement: Settlement | None = None
+    """How the package was settled."""
+    head: CommitId | None = None
+    log: CommitId | None = None
+    message: str = ""
+
+    @property
+    def heads(self) -> tuple[CommitId, ...]:
+        """The commits that this entry keeps alive."""
+        found = [self.head, self.log, *(task.commit for task in self.tasks)]
+        return tuple(dict.fromkeys(commit for commit in found if commit is not None))
+
+    @property
+    def subject(self) -> str:
+        """One line for people who read the branch with git."""
+        if self.package is not None:
+            return f"{self.settlement} package {self.package}"
+        if len(self.tasks) == 1:
+            return f"{self.tasks[0].settlement} {self.tasks[0].id}"
+        return f"settled {len(self.tasks)} tasks"
+
+
+def number_path(item: ItemKey) -> str:
+    """Say where the archive's tree keeps the highest number of an item."""
+    shard = sha256(fold(item.name).encode()).hexdigest()[:2]
+    return f"numbers/{item.kind}/{shard}/{fold(item.name)}"
+
+
+def outcome_path(package: PackageName) -> str:
+    """Say where the archive's tree keeps what became of a package; folded, so that no name is used twice."""
+    shard = sha256(fold(package).encode()).hexdigest()[:2]
+    return f"packages/{shard}/{fold(package)}.json"
+
+
+def entry_document(entry: ArchiveEntry) -> dict[str, object]:
+    """Write an entry as its commit's message holds it."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Settlement",
+        "by": entry.by,
+        "package": entry.package,
+        "settlement": entry.settlement,
+        "head": entry.head,
+        "log": entry.log,
+        "message": entry.message,
+        "tasks": [
+            {"id": str(task.id), "commit": task.commit, "settlement": task.settlement, "package": task.package}
+            for task in entry.tasks
+        ],
+    }
+
+
+def parse_entry(value: Mapping[str, object]) -> ArchiveEntry:
+    """Read an entry back."""
+
+    def name(value: object) -> PackageName | None:
+        return None if value is None else package_name(str(value))
+
+    settlement = value["settlement"]
+    return ArchiveEntry(
+        by=MemberId(str(value["by"])),
+        package=name(value["package"]),
+        settlement=None if settlement is None else Settlement(str(settlement)),
+        head=cast("CommitId | None", value["head"]),
+        log=cast("CommitId | None", value["log"]),
+        message=str(value["message"]),
+        tasks=tuple(
+            SettledTask(
+                id=task_id(str(task["id"])),
+                commit=CommitId(str(task["commit"])),
+                settlement=Settlement(str(task["settlement"])),
+                package=name(task["package"]),
+            )
+            for task in cast("Sequence[Mapping[str, object]]", value["tasks"])
+        ),
+    )

@@ -1,0 +1,123 @@
+"""Fields: how a document that passed its schema becomes a value, or a sentence that says where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from gitrelease.core.finding import Key, Problem, key_text
+from gitrelease.errors import GitReleaseError
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Malformed(GitReleaseError):
+    """A document does not have the shape of its kind. The schema says so first, with the line."""
+
+    code = "malformed"
+
+    def __init__(self, key: Key, message: str) -> None:
+        where = key_text(key)
+        super().__init__(f"{where}: {message}" if where else message)
+        self.problem = Problem(code=self.code, key=key, message=message)
+
+
+class Fields:
+    """A mapping that is being read, and the way to it; a wrong type raises `Malformed` with its key."""
+
+    def __init__(self, value: object, key: Key = ()) -> None:
+        if not isinstance(value, Mapping):
+            raise Malformed(key, f"is {_a(value)}, not a mapping")
+        self.value: Mapping[object, object] = value
+        self.key = key
+
+    def __contains__(self, name: str) -> bool:
+        return self.value.get(name) is not None
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Give a text; without a default it has to be there."""
+        found = self.optional(name)
+        if found is None:
+            if default is None:
+                raise Malformed(self.key, f"has no {name!r}")
+            return default
+        return found
+
+    def optional(self, name: str) -> str | None:
+        """Give a text, or nothing where there is none."""
+        found = self.value.get(name)
+        if found is not None and not isinstance(found, str):
+            raise Malformed((*self.key, name), f"is {_a(found)}, not a text")
+        return found
+
+    def integer(self, name: str) -> int | None:
+        """Give a whole number, or nothing where there is none."""
+        found = self.value.get(name)
+        if found is not None and (not isinstance(found, int) or isinstance(found, bool)):
+            raise Malformed((*self.key, name), f"is {_a(found)}, not a whole number")
+        return found
+
+    def truth(self, name: str) -> bool:
+        """Give a truth value; what is not there is false."""
+        found = self.value.get(name)
+        if found is not None and not isinstance(found, bool):
+            raise Malformed((*self.key, name), f"is {_a(found)}, neither true nor false")
+        return bool(found)
+
+    def choice(self, name: str, of: type[Choice], default: Choice | None = None) -> Choice:
+        """Give a member of an enumeration."""
+        found = self.text(name, None if default is None else default.value)
+        try:
+            return of(found)
+        except ValueError:
+            choices = ", ".join(of)
+            raise Malformed((*self.key, name), f"is {found!r}, which is none of {choices}") from None
+
+    def fields(self, name: str) -> Fields | None:
+        """Give a mapping inside, or nothing where there is none."""
+        return Fields(self.value[name], (*self.key, name)) if name in self else None
+
+    def items(self, name: str) -> list[tuple[Key, object]]:
+        """Give what a list holds, each with its key; no list is an empty one."""
+        found = self.value.get(name)
+        if found is None:
+            return []
+        if not isinstance(found, Sequence) or isinstance(found, str | bytes):
+            raise Malformed((*self.key, name), f"is {_a(found)}, not a list")
+        return [((*self.key, name, n), value) for n, value in enumerate(found)]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Give a list of texts."""
+        return tuple(_text(value, key) for key, value in self.items(name))
+
+    def entries(self) -> Iterator[tuple[str, Key, object]]:
+        """Give what the mapping holds, with the key of each."""
+        for name, value in self.value.items():
+            if not isinstance(name, str):
+                raise Malformed(self.key, f"has {_a(name)} as a key, not a text")
+            yield name, (*self.key, name), value
+
+
+def _a(value: object) -> str:
+    """Name the type of a value in the words of YAML."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "a truth value"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case Mapping():
+            return "a mapping"
+        case Sequence():
+            return "a list"
+    return "something else"
+
+
+def _text(value: object, key: Key) -> str:
+    if not isinstance(value, str):
+        raise Malformed(key, f"is {_a(value)}, not a text")
+    return value

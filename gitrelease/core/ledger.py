@@ -1,0 +1,285 @@
+"""The ledger: what was done to production, in order, one receipt a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from typing import cast
+
+from gitrelease.core.item import API_VERSION
+from gitrelease.core.names import (
+    BlobId,
+    CommitId,
+    ItemKey,
+    MemberId,
+    PackageName,
+    fold,
+    item_key,
+    package_name,
+)
+from gitrelease.core.package import Reason
+from gitrelease.core.plan import Digest, Outcome, OutcomeStatus
+
+
+class Event(StrEnum):
+    """What a receipt says happened."""
+
+    ROOT = "root"
+    """The trust root: what was taken over at the beginning, not reviewed."""
+    STARTED = "started"
+    ALIVE = "alive"
+    """The runner that holds the work is about to call a target, or still at it."""
+    FINISHED = "finished"
+    REFUSED = "refused"
+
+
+class Work(StrEnum):
+    """What a runner was doing."""
+
+    PACKAGE = "package"
+    BASELINE = "baseline"
+    """A new target is given everything there is."""
+    RETRY = "retry"
+    REPAIR = "repair"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemResult:
+    """What became of one item on one target."""
+
+    item: ItemKey
+    target: str
+    version: int
+    mapping: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Why a package was believed to be approved, so that `verify` can ask again for ever, offline."""
+
+    main_before: CommitId
+    main_after: CommitId
+    """The merge: the commit of the main branch that brought the package, and its first parent."""
+    manifest: BlobId
+    head: CommitId
+    log: CommitId | None
+    """The tip of the review log, on plain git; it holds the opinions themselves."""
+    tasks: tuple[CommitId, ...]
+    approvals: tuple[str, ...]
+    """The ids of the opinions that counted."""
+    recorded: Mapping[str, object] = field(default_factory=dict)
+    """What a forge other than git said, verbatim: opinions, pushes, team members."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """One entry of the ledger."""
+
+    event: Event
+    runner: MemberId
+    run: str = ""
+    """Which run of sync wrote this, so that a runner knows its own work from another's."""
+    work: Work | None = None
+    package: PackageName | None = None
+    evidence: Evidence | None = None
+    results: tuple[ItemResult, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    items: tuple[ItemKey, ...] = ()
+    """What a retry or a repair is about."""
+    targets: tuple[str, ...] = ()
+    holdings: CommitId | None = None
+    """The commit whose tree lists what every target was last given."""
+    note: str = ""
+    # Only in the root:
+    workspace: str | None = None
+    main: str | None = None
+    taken_over: CommitId | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a runner has begun something here that it has not finished."""
+        return self.event in {Event.STARTED, Event.ALIVE}
+
+    @property
+    def subject(self) -> str:
+        """One line for people who read the branch with git."""
+        what = f"package {self.package}" if self.package else (self.work or "the ledger")
+        return f"{self.event} {what}"
+
+
+def _index(*parts: str) -> str:
+    folded = fold(parts[-1])
+    return "/".join((*parts[:-1], sha256(folded.encode()).hexdigest()[:2], f"{folded}.json"))
+
+
+def held_path(target: str, item: ItemKey) -> str:
+    """Say where the holdings keep what a target was last given of an item."""
+    return _index("targets", target, item.kind, item.name)
+
+
+def target_prefix(target: str) -> str:
+    """Say below which folder the holdings keep all that a target was given."""
+    return f"targets/{target}/"
+
+
+def state_path(target: str) -> str:
+    """Say where the holdings keep the state a target was last left in."""
+    return f"states/{target}"
+
+
+def summary_path(package: PackageName) -> str:
+    """Say where the holdings keep what became of a package."""
+    return _index("packages", package)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What a target was last given of one item."""
+
+    item: ItemKey
+    version: int
+    mapping: str
+    deployed: Digest | None
+    """What it held afterwards; None when it holds nothing of the item."""
+    status: OutcomeStatus
+    error: str | None = None
+    package: PackageName | None = None
+
+
+def holding_document(holding: Holding) -> dict[str, object]:
+    """Write what a target holds of an item."""
+    return {
+        "item": str(holding.item),
+        "version": holding.version,
+        "mapping": holding.mapping,
+        "deployed": holding.deployed,
+        "status": holding.status,
+        "error": holding.error,
+        "package": holding.package,
+    }
+
+
+def parse_holding(value: Mapping[str, object]) -> Holding:
+    """Read what a target holds of an item."""
+    package = value["package"]
+    return Holding(
+        item=item_key(str(value["item"])),
+        version=cast("int", value["version"]),
+        mapping=str(value["mapping"]),
+        deployed=cast("Digest | None", value["deployed"]),
+        status=OutcomeStatus(str(value["status"])),
+        error=cast("str | None", value["error"]),
+        package=None if package is None else package_name(str(package)),
+    )
+
+
+def receipt_document(receipt: Receipt) -> dict[str, object]:
+    """Write a receipt as its commit's message holds it; what does not apply is left out."""
+    document: dict[str, object] = {
+        "apiVersion": API_VERSION,
+        "kind": "Receipt",
+        "event": receipt.event,
+        "runner": receipt.runner,
+        "run": receipt.run,
+    }
+    optional: dict[str, object] = {
+        "work": receipt.work,
+        "package": receipt.package,
+        "evidence": None if receipt.evidence is None else _evidence_document(receipt.evidence),
+        "results": [_result_document(result) for result in receipt.results],
+        "reasons": [{"code": reason.code, "message": reason.message} for reason in receipt.reasons],
+        "items": [str(item) for item in receipt.items],
+        "targets": list(receipt.targets),
+        "holdings": receipt.holdings,
+        "note": receipt.note,
+        "workspace": receipt.workspace,
+        "main": receipt.main,
+        "takenOver": receipt.taken_over,
+    }
+    document.update({key: value for key, value in optional.items() if value})
+    return document
+
+
+def parse_receipt(value: Mapping[str, object]) -> Receipt:
+    """Read a receipt that its schema accepts."""
+    package = value.get("package")
+    work = value.get("work")
+    evidence = value.get("evidence")
+    return Receipt(
+        event=Event(str(value["event"])),
+        runner=MemberId(str(value["runner"])),
+        run=str(value["run"]),
+        work=None if work is None else Work(str(work)),
+        package=None if package is None else package_name(str(package)),
+        evidence=None if evidence is None else _parse_evidence(cast("Mapping[str, object]", evidence)),
+        results=tuple(_parse_result(entry) for entry in _sequence(value, "results")),
+        reasons=tuple(
+            Reason(code=str(entry["code"]), message=str(entry["message"])) for entry in _sequence(value, "reasons")
+        ),
+        items=tuple(item_key(text) for text in cast("Sequence[str]", value.get("items", ()))),
+        targets=tuple(cast("Sequence[str]", value.get("targets", ()))),
+        holdings=cast("CommitId | None", value.get("holdings")),
+        note=str(value.get("note", "")),
+        workspace=cast("str | None", value.get("workspace")),
+        main=cast("str | None", value.get("main")),
+        taken_over=cast("CommitId | None", value.get("takenOver")),
+    )
+
+
+def _sequence(value: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:
+    return cast("Sequence[Mapping[str, object]]", value.get(key, ()))
+
+
+def _result_document(result: ItemResult) -> dict[str, object]:
+    return {
+        "item": str(result.item),
+        "target": result.target,
+        "version": result.version,
+        "mapping": result.mapping,
+        "status": result.outcome.status,
+        "deployed": result.outcome.deployed,
+        "error": result.outcome.error,
+    }
+
+
+def _parse_result(value: Mapping[str, object]) -> ItemResult:
+    return ItemResult(
+        item=item_key(str(value["item"])),
+        target=str(value["target"]),
+        version=cast("int", value["version"]),
+        mapping=str(value["mapping"]),
+        outcome=Outcome(
+            status=OutcomeStatus(str(value["status"])),
+            deployed=cast("Digest | None", value["deployed"]),
+            error=cast("str | None", value["error"]),
+        ),
+    )
+
+
+def _evidence_document(evidence: Evidence) -> dict[str, object]:
+    return {
+        "mainBefore": evidence.main_before,
+        "mainAfter": evidence.main_after,
+        "manifest": evidence.manifest,
+        "head": evidence.head,
+        "log": evidence.log,
+        "tasks": list(evidence.tasks),
+        "approvals": list(evidence.approvals),
+        "recorded": dict(evidence.recorded),
+    }
+
+
+def _parse_evidence(value: Mapping[str, object]) -> Evidence:
+    return Evidence(
+        main_before=CommitId(str(value["mainBefore"])),
+        main_after=CommitId(str(value["mainAfter"])),
+        manifest=BlobId(str(value["manifest"])),
+        head=CommitId(str(value["head"])),
+        log=cast("CommitId | None", value["log"]),
+        tasks=tuple(CommitId(task) for task in cast("Sequence[str]", value["tasks"])),
+        approvals=tuple(cast("Sequence[str]", value["approvals"])),
+        recorded=cast("Mapping[str, object]", value["recorded"]),
+    )

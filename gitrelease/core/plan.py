@@ -1,0 +1,142 @@
+"""Plans: what a target is given, in which order, and when it is left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import NewType
+
+from gitrelease.core.dataarts import job_body, script_body
+from gitrelease.core.graph import layers
+from gitrelease.core.job import Mappings, switch_names
+from gitrelease.core.names import Directory, ItemKey, Kind, home
+
+Digest = NewType("Digest", str)
+"""SHA-256, in hexadecimal, of what a target holds of one item."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployable:
+    """An item as production is to hold it: JSON made by us from approved bytes, names switched (design 2)."""
+
+    item: ItemKey
+    directory: Directory
+    files: Mapping[str, bytes]
+    node_types: tuple[str, ...] = ()
+    needs: frozenset[ItemKey] = frozenset()
+    """Which items must be there first."""
+
+    @property
+    def digest(self) -> Digest:
+        """What a target that holds exactly this reports."""
+        return digest_of(self.files)
+
+
+def digest_of(files: Mapping[str, bytes]) -> Digest:
+    """Hash a set of files: one line per file, path and SHA-256, in order of path."""
+    lines = (f"{path}\0{sha256(data).hexdigest()}\n" for path, data in sorted(files.items()))
+    return Digest(sha256("".join(lines).encode()).hexdigest())
+
+
+def mapping_digest(mappings: Mappings) -> str:
+    """Hash the mappings an item was deployed under, for the receipt."""
+    value = [dict(mappings.connections), dict(mappings.queues), dict(mappings.databases)]
+    return sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def production_json(body: Mapping[str, object]) -> bytes:
+    """Write what an engine is given: one spelling only, so that equal meaning is equal bytes."""
+    return (json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def deployable_job(
+    item: ItemKey,
+    directory: Directory,
+    document: Mapping[str, object],
+    *,
+    subjobs: Mapping[str, Mapping[str, object]],
+    mappings: Mappings,
+    node_types: Sequence[str],
+    needs: Collection[ItemKey],
+) -> Deployable:
+    """Make what production holds of a job and the subjobs that travel with it."""
+    stem = f"{home(Kind.JOB, directory)}/{item.name}"
+    files = {f"{stem}.job": production_json(job_body(switch_names(document, mappings), directory=directory))}
+    for name, subjob in subjobs.items():
+        body = job_body(switch_names(subjob, mappings), directory=directory)
+        files[f"{stem}.subjobs/{name}.job"] = production_json(body)
+    return Deployable(
+        item=item, directory=directory, files=files, node_types=tuple(node_types), needs=frozenset(needs)
+    )
+
+
+def deployable_script(
+    item: ItemKey, directory: Directory, document: Mapping[str, object], content: str, *, mappings: Mappings
+) -> Deployable:
+    """Make what production holds of a script, its content inside."""
+    body = script_body(switch_names(document, mappings), content, directory=directory)
+    path = f"{home(Kind.SCRIPT, directory)}/{item.name}.script"
+    return Deployable(item=item, directory=directory, files={path: production_json(body)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetChange:
+    """One item that a target is to hold, or to hold no longer."""
+
+    item: ItemKey
+    wanted: Deployable | None
+    """None takes the item out of production."""
+    held: Digest | None
+    """What the ledger last deployed there; a target that holds something else is left alone."""
+
+
+class OutcomeStatus(StrEnum):
+    """How releasing one item to one target went (`release.status`, design 9)."""
+
+    PENDING = "pending"
+    RELEASING = "releasing"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    SUPERSEDED = "superseded"
+    DRIFTED = "drifted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one change went, and what the target holds now as far as is known."""
+
+    status: OutcomeStatus
+    deployed: Digest | None = None
+    error: str | None = None
+
+
+def in_order(changes: Sequence[TargetChange]) -> list[list[TargetChange]]:
+    """Group changes so that each group needs only what earlier groups brought; deletions come last.
+
+    What is deleted goes after everything that may still have named it has been changed.
+    """
+    wanted = {change.item: change for change in changes if change.wanted is not None}
+    edges = {
+        item: [need for need in change.wanted.needs if need in wanted and need != item]
+        for item, change in wanted.items()
+        if change.wanted is not None
+    }
+    groups = [[wanted[item] for item in layer] for layer in layers(edges)]
+    gone = [change for change in changes if change.wanted is None]
+    if gone:
+        # Jobs name scripts, never the other way about, so jobs leave production first.
+        for kind in (Kind.JOB, Kind.SCRIPT):
+            if leaving := [change for change in gone if change.item.kind is kind]:
+                groups.append(leaving)
+    return groups
+
+
+def waits_for_failed(change: TargetChange, failed: Collection[ItemKey]) -> ItemKey | None:
+    """Say which failed item a change depends on, if any: then the change is skipped."""
+    if change.wanted is None:
+        return None
+    return next((need for need in sorted(change.wanted.needs) if need in failed), None)

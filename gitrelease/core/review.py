@@ -1,0 +1,229 @@
+"""Reviews: the opinions a package has gathered, and the one function that says whether they are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gitrelease.core.names import BlobId, CommitId, MemberId, PackageName
+from gitrelease.core.package import Manifest, Proposed, Purpose, Reason
+from gitrelease.core.people import Actor
+from gitrelease.core.workspace import Action, Rule, Workspace
+
+
+class Say(StrEnum):
+    """What one opinion says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    """Changes requested; on plain git, rejecting also closes the package."""
+    WITHDRAW = "withdraw"
+    """Takes back what the same person said before."""
+    ASK = "ask"
+    """Asks somebody to review; decides nothing."""
+    REVOKE = "revoke"
+    """Takes the package back; decides nothing but that it is closed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """What one person said of exactly one content of a package."""
+
+    id: str
+    """Where the evidence is: a commit of the review log, or the forge's number."""
+    actor: Actor
+    say: Say
+    at: datetime
+    head: CommitId
+    manifest: BlobId | None
+    """The manifest the head had when this was said; None when the server cannot tell."""
+    message: str = ""
+    dismissed_by: Actor | None = None
+    asks: tuple[MemberId, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """Everything a forge knows about the review of one package. Facts only; `evaluate` judges them."""
+
+    package: PackageName
+    head: CommitId
+    authors: tuple[Actor, ...]
+    """Who created or pushed the branch, or opened the pull request."""
+    opinions: tuple[Opinion, ...]
+    is_open: bool = True
+    is_draft: bool = False
+    url: str | None = None
+    log: CommitId | None = None
+    """The tip of the review log, on plain git."""
+
+    @property
+    def asked(self) -> tuple[MemberId, ...]:
+        """Who was asked to review after the package was made."""
+        return tuple(dict.fromkeys(who for opinion in self.opinions for who in opinion.asks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether enough of the right people approved exactly this content, and if not, what is missing."""
+
+    package: PackageName
+    head: CommitId
+    approvals: tuple[Opinion, ...]
+    vetoes: tuple[Opinion, ...]
+    reasons: tuple[Reason, ...]
+    """Why it is not approved, whoever says yes: things that more approvals do not cure."""
+    missing: tuple[Reason, ...]
+    """Which approvals are still missing."""
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether the package may be merged and applied."""
+        return not self.reasons and not self.missing
+
+
+def eligible(workspace: Workspace, manifest: Manifest) -> tuple[MemberId, ...]:
+    """List who may approve a package, authors among them."""
+    return workspace.who_may(Action.APPROVE)
+
+
+def may_approve(workspace: Workspace, who: MemberId) -> bool:
+    """Say whether a member's approval can count at all."""
+    return workspace.may(who, Action.APPROVE)
+
+
+def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion]) -> Verdict:
+    """Decide whether a package is approved: the only such decision, used by every entry point (design 4).
+
+    The latest decisive opinion of each person counts, an approval only for the content the head has, from
+    people who are eligible in the workspace given, never from an author. Every doubt is a no.
+    """
+    manifest = package.manifest
+    authors = package.authors | manifest.claimed_authors
+    last = _latest(opinions)
+    approvals = [
+        opinion
+        for who, opinion in last.items()
+        if opinion.say is Say.APPROVE
+        and opinion.dismissed_by is None
+        and opinion.manifest == package.manifest_id
+        and who not in authors
+        and may_approve(workspace, who)
+    ]
+    vetoes = [
+        opinion
+        for who, opinion in last.items()
+        if opinion.say is Say.REJECT and may_approve(workspace, who) and not _lifted(workspace, opinion, authors)
+    ]
+    said_yes = {opinion.actor.member for opinion in approvals if opinion.actor.member}
+    return Verdict(
+        package=manifest.name,
+        head=package.head,
+        approvals=tuple(approvals),
+        vetoes=tuple(vetoes),
+        reasons=(*package.faults, *_no_right(workspace, manifest, package), *(_veto(veto) for veto in vetoes)),
+        missing=tuple(_missing(workspace, manifest, authors, said_yes)),
+    )
+
+
+def _latest(opinions: Iterable[Opinion]) -> dict[MemberId, Opinion]:
+    """Keep each person's latest decisive opinion; one that cannot be believed is nobody's."""
+    last: dict[MemberId, Opinion] = {}
+    for opinion in opinions:
+        who = opinion.actor.member
+        if who is None or opinion.actor.doubt is not None:
+            continue
+        if opinion.say in {Say.APPROVE, Say.REJECT, Say.WITHDRAW}:
+            last[who] = opinion
+    return last
+
+
+def _lifted(workspace: Workspace, veto: Opinion, authors: frozenset[MemberId]) -> bool:
+    """Say whether a veto was dismissed by somebody who may: an admin who is no author (pitfall P5)."""
+    by = veto.dismissed_by
+    if by is None or by.member is None or by.doubt is not None:
+        return False
+    return by.member not in authors and workspace.may(by.member, Action.APPROVE_WORKSPACE)
+
+
+def _no_right(workspace: Workspace, manifest: Manifest, package: Proposed) -> list[Reason]:
+    """Find authors who may not do what they did; what they made then needs somebody who may."""
+    reasons = []
+    if not package.authors:
+        reasons.append(Reason(code="no-author", message="nobody is recorded as the author of the package"))
+    action = Action.ROLL_BACK if manifest.purpose is Purpose.ROLLBACK else Action.RELEASE
+    if not workspace.may(manifest.applicant, action):
+        reasons.append(
+            Reason(code="applicant", message=f"the applicant {manifest.applicant} may not {action} in this workspace")
+        )
+    if manifest.purpose in {Purpose.RELEASE, Purpose.IMPORT}:
+        submitters = dict.fromkeys(who for planned in manifest.items for who in planned.submitters)
+        reasons += [
+            Reason(code="submitter", message=f"{who} may not submit in this workspace")
+            for who in submitters
+            if not workspace.may(who, Action.SUBMIT)
+        ]
+    return reasons
+
+
+def _veto(opinion: Opinion) -> Reason:
+    said = f": {opinion.message}" if opinion.message else ""
+    return Reason(code="changes-requested", message=f"{opinion.actor.member} asked for changes{said}")
+
+
+def _missing(
+    workspace: Workspace, manifest: Manifest, authors: frozenset[MemberId], said_yes: set[MemberId]
+) -> list[Reason]:
+    missing = []
+    review = workspace.review
+    needed = max(1, review.rollback_approvals if manifest.purpose is Purpose.ROLLBACK else review.approvals)
+    if len(said_yes) < needed:
+        could = [who for who in workspace.who_may(Action.APPROVE) if who not in authors and who not in said_yes]
+        missing.append(
+            Reason(
+                code="approvals",
+                message=f"{needed - len(said_yes)} more of {needed} approvals, {_from(could)}",
+            )
+        )
+    if manifest.touches_workspace:
+        admins = [who for who in workspace.who_may(Action.APPROVE_WORKSPACE) if who not in authors]
+        if not said_yes & set(admins):
+            missing.append(
+                Reason(code="admin", message=f"an admin's approval, as the workspace changes, {_from(admins)}")
+            )
+    for rule in workspace.rules_for(manifest.paths):
+        missing += _missing_for(workspace, rule, authors, said_yes)
+    return missing
+
+
+def _missing_for(
+    workspace: Workspace, rule: Rule, authors: frozenset[MemberId], said_yes: set[MemberId]
+) -> list[Reason]:
+    people = {MemberId(who) for who in rule.people}
+    short = max(1, rule.approvals) - len(said_yes & people)
+    if short <= 0:
+        return []
+    could = [
+        who
+        for who in rule.people
+        if who not in authors
+        and who not in said_yes
+        and (workspace.member(who) is None or may_approve(workspace, MemberId(who)))
+    ]
+    where = ", ".join(rule.paths)
+    return [Reason(code="required", message=f"{short} more of {rule.approvals} required for {where}, {_from(could)}")]
+
+
+def _from(people: Sequence[str]) -> str:
+    if not people:
+        return "and nobody is left who could give it"
+    return "from " + (people[0] if len(people) == 1 else f"one of {', '.join(people)}")
+
+
+def cannot_be_met(workspace: Workspace, manifest: Manifest, authors: frozenset[MemberId]) -> list[Reason]:
+    """Find the requirements that nobody is left to meet, so that a package is refused before it is made."""
+    everyone = {who for who in workspace.who_may(Action.APPROVE) if who not in authors}
+    teams = {MemberId(team.name) for team in workspace.teams}
+    return _missing(workspace, manifest, authors, everyone | teams)

@@ -1,0 +1,286 @@
+"""Where a package stands on its way to production, and the summary that lists and views show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import cast
+
+from gitrelease.core.archive import Settlement
+from gitrelease.core.item import Change
+from gitrelease.core.ledger import Event
+from gitrelease.core.names import CommitId, ItemKey, PackageName, item_key, package_name
+from gitrelease.core.package import Manifest, Reason
+from gitrelease.core.people import Person
+from gitrelease.core.plan import OutcomeStatus
+from gitrelease.core.review import Opinion, Review, Say, Verdict
+
+
+class Status(StrEnum):
+    """The status of a package (design 9)."""
+
+    DRAFT = "draft"
+    PENDING_REVIEW = "pending-review"
+    APPROVED = "approved"
+    CHANGES_REQUESTED = "changes-requested"
+    MERGED = "merged"
+    RELEASING = "releasing"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+    REJECTED = "rejected"
+
+
+class StartupStatus(StrEnum):
+    """How starting a job after its release went (`startup.status`, design 9)."""
+
+    NOT_REQUESTED = "not-requested"
+    STARTING = "starting"
+    STARTED = "started"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not-applicable"
+
+
+def status_of(
+    *,
+    event: Event | None,
+    outcomes: Iterable[OutcomeStatus],
+    settlement: Settlement | None,
+    is_merged: bool,
+    review: Review | None,
+    verdict: Verdict | None,
+) -> Status:
+    """Say where a package stands, from what the ledger, the archive, git and the forge hold."""
+    match event:
+        case Event.FINISHED:
+            good = {OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED}
+            return Status.SUCCESSFUL if all(outcome in good for outcome in outcomes) else Status.FAILED
+        case Event.REFUSED:
+            return Status.REFUSED
+        case Event.STARTED | Event.ALIVE:
+            return Status.RELEASING
+    match settlement:
+        case Settlement.REJECTED:
+            return Status.REJECTED
+        case Settlement.REVOKED:
+            return Status.REVOKED
+    if is_merged:
+        return Status.MERGED
+    if review is None or review.is_draft:
+        return Status.DRAFT
+    if verdict is None:
+        return Status.PENDING_REVIEW
+    if verdict.vetoes:
+        return Status.CHANGES_REQUESTED
+    return Status.APPROVED if verdict.is_approved else Status.PENDING_REVIEW
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummaryItem:
+    """One item of a package, as views show it: two statuses, release and startup."""
+
+    item: ItemKey
+    change: Change
+    version: int
+    previous_version: int | None
+    submitter: Person
+    submitted_at: datetime | None
+    task: CommitId
+    release: OutcomeStatus = OutcomeStatus.PENDING
+    error: str | None = None
+    startup: StartupStatus = StartupStatus.NOT_REQUESTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalView:
+    """One opinion, as views show it."""
+
+    person: Person
+    verdict: str
+    at: datetime
+    commit: str
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A package as lists and views show it (the JSON of design 9)."""
+
+    name: PackageName
+    description: str
+    applicant: Person
+    applied_at: datetime
+    reviewers: tuple[Person, ...]
+    approvals: tuple[ApprovalView, ...]
+    missing: tuple[str, ...]
+    status: Status
+    execute: bool
+    released_by: Person | None
+    released_at: datetime | None
+    url: str | None
+    items: tuple[SummaryItem, ...]
+    purpose: str = "release"
+    reasons: tuple[str, ...] = ()
+
+
+def approval_views(opinions: Iterable[Opinion]) -> tuple[ApprovalView, ...]:
+    """Show the opinions that say something about the content."""
+    return tuple(
+        ApprovalView(
+            person=opinion.actor.person,
+            verdict={Say.APPROVE: "approved", Say.REJECT: "changes-requested", Say.WITHDRAW: "withdrawn"}[opinion.say],
+            at=opinion.at,
+            commit=opinion.head,
+            message=opinion.message,
+        )
+        for opinion in opinions
+        if opinion.say in {Say.APPROVE, Say.REJECT, Say.WITHDRAW}
+    )
+
+
+def item_status(outcomes: Sequence[OutcomeStatus]) -> OutcomeStatus:
+    """Fold what became of an item on several targets into one status: the worst of them."""
+    order = [
+        OutcomeStatus.FAILED,
+        OutcomeStatus.DRIFTED,
+        OutcomeStatus.SKIPPED,
+        OutcomeStatus.RELEASING,
+        OutcomeStatus.PENDING,
+        OutcomeStatus.SUPERSEDED,
+        OutcomeStatus.SUCCESSFUL,
+    ]
+    return min(outcomes, key=order.index, default=OutcomeStatus.SUCCESSFUL)
+
+
+def person_document(person: Person | None) -> dict[str, object] | None:
+    """Write a person (design 9)."""
+    if person is None:
+        return None
+    return {"id": person.id, "name": person.name, "email": person.email, "githubId": person.github_id}
+
+
+def summary_document(summary: Summary) -> dict[str, object]:
+    """Write a package as design 9 has it; `purpose` and `reasons` are ours beside it."""
+    return {
+        "name": summary.name,
+        "description": summary.description,
+        "applicant": person_document(summary.applicant),
+        "appliedAt": time_text(summary.applied_at),
+        "reviewers": [person_document(person) for person in summary.reviewers],
+        "approvals": [
+            {
+                "person": person_document(view.person),
+                "verdict": view.verdict,
+                "at": time_text(view.at),
+                "commit": view.commit,
+                "message": view.message,
+            }
+            for view in summary.approvals
+        ],
+        "missing": list(summary.missing),
+        "reasons": list(summary.reasons),
+        "status": summary.status,
+        "purpose": summary.purpose,
+        "execute": summary.execute,
+        "releasedBy": person_document(summary.released_by),
+        "releasedAt": time_text(summary.released_at),
+        "url": summary.url,
+        "items": [_item_document(item) for item in summary.items],
+    }
+
+
+def _item_document(item: SummaryItem) -> dict[str, object]:
+    return {
+        "kind": item.item.kind,
+        "name": item.item.name,
+        "change": item.change,
+        "version": item.version,
+        "previousVersion": item.previous_version,
+        "submitter": person_document(item.submitter),
+        "submittedAt": time_text(item.submitted_at),
+        "task": item.task,
+        "release": {"status": item.release, "error": item.error},
+        "startup": {"status": item.startup, "run": None, "error": None},
+    }
+
+
+def parse_summary(value: Mapping[str, object]) -> Summary:
+    """Read a summary that sync or a settlement wrote."""
+    return Summary(
+        name=package_name(str(value["name"])),
+        description=str(value["description"]),
+        applicant=_person(value["applicant"]) or Person(id=None),
+        applied_at=_time(value["appliedAt"]) or datetime.min,
+        reviewers=tuple(person for entry in _list(value, "reviewers") if (person := _person(entry))),
+        approvals=tuple(
+            ApprovalView(
+                person=_person(entry["person"]) or Person(id=None),
+                verdict=str(entry["verdict"]),
+                at=_time(entry["at"]) or datetime.min,
+                commit=str(entry["commit"]),
+                message=str(entry["message"]),
+            )
+            for entry in _list(value, "approvals")
+        ),
+        missing=tuple(cast("Sequence[str]", value["missing"])),
+        reasons=tuple(cast("Sequence[str]", value["reasons"])),
+        status=Status(str(value["status"])),
+        purpose=str(value["purpose"]),
+        execute=value["execute"] is True,
+        released_by=_person(value["releasedBy"]),
+        released_at=_time(value["releasedAt"]),
+        url=cast("str | None", value["url"]),
+        items=tuple(_parse_item(entry) for entry in _list(value, "items")),
+    )
+
+
+def _parse_item(value: Mapping[str, object]) -> SummaryItem:
+    release = cast("Mapping[str, object]", value["release"])
+    startup = cast("Mapping[str, object]", value["startup"])
+    return SummaryItem(
+        item=item_key(f"{value['kind']}/{value['name']}"),
+        change=Change(str(value["change"])),
+        version=cast("int", value["version"]),
+        previous_version=cast("int | None", value["previousVersion"]),
+        submitter=_person(value["submitter"]) or Person(id=None),
+        submitted_at=_time(value["submittedAt"]),
+        task=CommitId(str(value["task"])),
+        release=OutcomeStatus(str(release["status"])),
+        error=cast("str | None", release["error"]),
+        startup=StartupStatus(str(startup["status"])),
+    )
+
+
+def time_text(at: datetime | None) -> str | None:
+    """Write a time as RFC 3339 in UTC."""
+    return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _time(value: object) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(str(value))
+
+
+def _person(value: object) -> Person | None:
+    if not isinstance(value, Mapping):
+        return None
+    return Person(id=value["id"], name=value["name"], email=value["email"], github_id=value["githubId"])
+
+
+def _list(value: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:
+    return cast("Sequence[Mapping[str, object]]", value[key])
+
+
+def reasons_text(reasons: Iterable[Reason]) -> tuple[str, ...]:
+    """Give the sentences of reasons."""
+    return tuple(reason.message for reason in reasons)
+
+
+def startup_of(manifest: Manifest, item: ItemKey, change: Change) -> StartupStatus:
+    """Say what to expect of starting an item: only jobs that are there afterwards can be started."""
+    if item.kind != "job" or change is Change.DELETE:
+        return StartupStatus.NOT_APPLICABLE
+    return StartupStatus.STARTING if manifest.execute else StartupStatus.NOT_REQUESTED

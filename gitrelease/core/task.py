@@ -1,0 +1,105 @@
+"""Tasks: submitted versions, which of them await release, and what number the next one gets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gitrelease.core.content import Content
+from gitrelease.core.item import Change
+from gitrelease.core.names import CommitId, ItemKey, PackageName, TaskId
+from gitrelease.core.people import Actor
+
+DESCRIPTION_CHARACTERS = 128
+"""The console's limit for the description of a version (facts/dataarts.md 1.2)."""
+
+
+class TaskState(StrEnum):
+    """Where a task stands; the first that holds is it (design 4)."""
+
+    RELEASED = "released"
+    REVOKED = "revoked"
+    IN_REVIEW = "in-review"
+    SUPERSEDED = "superseded"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A submitted version of one item, as its branch holds it."""
+
+    id: TaskId
+    commit: CommitId
+    change: Change
+    description: str
+    submitter: Actor
+    also_by: tuple[Actor, ...] = ()
+    """Who submitted the versions that this one took over with --supersede."""
+    submitted_at: datetime
+    before: Content
+    """The item where the task started from, to the byte."""
+    after: Content
+    previous_version: int | None
+
+    @property
+    def item(self) -> ItemKey:
+        """What the task changes."""
+        return self.id.item
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStanding:
+    """A task and where it stands."""
+
+    task: Task
+    state: TaskState
+    is_stale: bool = False
+    """Whether its predecessor is no longer what the main branch holds."""
+    package: PackageName | None = None
+
+
+def state_of(
+    task: Task,
+    *,
+    settled: TaskState | None,
+    packages: Mapping[CommitId, PackageName],
+    open_tasks: Iterable[TaskId],
+) -> tuple[TaskState, PackageName | None]:
+    """Work out where a task stands from facts only; nobody sets a state.
+
+    Args:
+        task: the task.
+        settled: how it was settled, from the archive or the ledger.
+        packages: which open package lists which task commit.
+        open_tasks: every task that has a branch.
+    """
+    if settled is not None:
+        return settled, packages.get(task.commit)
+    if task.commit in packages:
+        return TaskState.IN_REVIEW, packages[task.commit]
+    newer = any(other.item == task.item and other.version > task.id.version for other in open_tasks)
+    return (TaskState.SUPERSEDED if newer else TaskState.PENDING), None
+
+
+def next_version(*, recorded: int, settled: int, waiting: Collection[int]) -> int:
+    """Number the next version of an item: one more than any number ever used for it.
+
+    Args:
+        recorded: the number in its record on the main branch, 0 without one.
+        settled: the highest number the archive knows, 0 without one.
+        waiting: the numbers of its task branches.
+    """
+    return highest(recorded=recorded, settled=settled, waiting=waiting) + 1
+
+
+def highest(*, recorded: int, settled: int, waiting: Collection[int]) -> int:
+    """Find the highest number in use; a branch that skips ahead is malformed and does not count."""
+    top = max(recorded, settled)
+    for number in sorted(set(waiting)):
+        if number == top + 1:
+            top = number
+        elif number > top:
+            break
+    return top

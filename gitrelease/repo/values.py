@@ -1,0 +1,256 @@
+"""What comes out of git: commits, entries, changes, signatures, and what can go wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId
+from gitrelease.errors import Exit, GitReleaseError, RaceLost
+
+EMPTY_TREE = TreeId("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+"""The tree without entries; git knows it also where nobody wrote it."""
+
+FILE = "100644"
+"""The only mode of a file that gitrelease reads and writes."""
+
+_FULL_ID = re.compile(r"[0-9a-f]{40}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Marks that reorder or hide text: zero width, bidi embedding, override and isolation, byte order mark.
+_INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_URL_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who a commit says made it. A claim, unless it is signed."""
+
+    name: str
+    email: str
+
+
+class EntryKind(StrEnum):
+    """What an entry of a tree stands for; a `commit` is a submodule."""
+
+    BLOB = "blob"
+    TREE = "tree"
+    COMMIT = "commit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One entry of a tree, of any mode; whoever uses it judges the mode."""
+
+    path: str
+    mode: str
+    id: str
+
+    @property
+    def kind(self) -> EntryKind:
+        """Say what the entry stands for, by its mode."""
+        if self.mode == "040000":
+            return EntryKind.TREE
+        return EntryKind.COMMIT if self.mode == "160000" else EntryKind.BLOB
+
+    @property
+    def is_file(self) -> bool:
+        """Whether this is a plain file: no symlink, no submodule, not executable."""
+        return self.mode == FILE
+
+    @property
+    def blob(self) -> BlobId:
+        """Give the id of a plain file's content; anything else is refused (pitfall P17)."""
+        if not self.is_file:
+            raise NotAPlainFile(self)
+        return BlobId(self.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One commit, as its object has it. Its times are claims as well, and nothing is ordered by them."""
+
+    id: CommitId
+    tree: TreeId
+    parents: tuple[CommitId, ...]
+    author: Identity
+    authored_at: datetime
+    committer: Identity
+    committed_at: datetime
+    message: str
+    is_signed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag:
+    """A tag; one without an object of its own has an empty message and no tagger."""
+
+    id: TagId | CommitId
+    target: CommitId
+    tagger: Identity | None
+    tagged_at: datetime | None
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeChange:
+    """A path that two trees hold differently. A renamed file is two changes."""
+
+    path: str
+    before: Entry | None
+    after: Entry | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefMove:
+    """A ref to move from exactly `expected` (`None`: it does not exist) to `new` (`None`: delete it)."""
+
+    ref: RefName
+    new: str | None
+    expected: str | None
+
+
+class SignatureStatus(StrEnum):
+    """What a signature is worth."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN_KEY = "unknown-key"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """The signature of a commit, as `git` and `ssh-keygen` verified it."""
+
+    status: SignatureStatus
+    principal: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflicts:
+    """The paths that both sides of a merge changed."""
+
+    paths: tuple[str, ...]
+
+
+def full_id(text: str) -> str:
+    """Let a full object id pass. Nothing else reaches an argument of git, so no name can pose as an option."""
+    if not _FULL_ID.fullmatch(text):
+        raise ValueError(f"{text!r} is not a full object id")
+    return text
+
+
+def plain(text: str) -> str:
+    """Make text of others fit for a terminal: control characters are spelled out, invisible marks and the
+    credentials in URLs are left out (pitfalls P20, P22)."""
+    visible = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
+    return _URL_SECRET.sub("", _INVISIBLE.sub("", visible)).strip()
+
+
+class GitFailed(GitReleaseError):
+    """git could not do what it was asked."""
+
+    code = "git-failed"
+
+
+class GitUnusable(GitReleaseError):
+    """There is no git here that gitrelease can work with."""
+
+    code = "git-unusable"
+
+
+class NotARepository(GitReleaseError):
+    """The folder is not in a repository that gitrelease can read."""
+
+    code = "not-a-repository"
+
+
+class Unreachable(GitReleaseError):
+    """The shared repository did not answer."""
+
+    code = "unreachable"
+
+
+class RemoteRefusedCredentials(GitReleaseError):
+    """The shared repository wants other credentials."""
+
+    exit = Exit.CREDENTIALS
+    code = "credentials"
+
+
+class BadObject(GitReleaseError):
+    """An object is missing, damaged, or not what it was taken for."""
+
+    code = "bad-object"
+
+
+class NotAPlainFile(GitReleaseError):
+    """A path holds something else than a plain file."""
+
+    code = "not-a-plain-file"
+
+    def __init__(self, entry: Entry) -> None:
+        what = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
+        found = what.get(entry.mode, f"a file of mode {entry.mode}")
+        super().__init__(
+            f"{plain(entry.path)!r} is {found}, not a plain file",
+            hint="replace it by a plain file that is not executable",
+        )
+
+
+class TooLarge(GitReleaseError):
+    """A file is larger than what gitrelease reads."""
+
+    code = "too-large"
+
+
+class PathRefused(GitReleaseError):
+    """A path cannot be written, or not together with the others."""
+
+    code = "path-refused"
+
+
+class SigningRefused(GitReleaseError):
+    """A commit cannot be signed here."""
+
+    exit = Exit.CREDENTIALS
+    code = "signing"
+
+
+class HistoryRewritten(GitReleaseError):
+    """A branch that only ever grows was moved to something that does not contain what it held."""
+
+    code = "history-rewritten"
+
+    def __init__(self, ref: RefName, old: str, new: str | None) -> None:
+        now = "is gone" if new is None else f"moved to {new:.7}, which does not contain it"
+        super().__init__(
+            f"{plain(ref)} held {old:.7} and {now}; its history was rewritten",
+            hint=f"find out who did this, and have {old} pushed back; this clone still has it",
+        )
+        self.ref = ref
+        self.old = old
+        self.new = new
+
+
+class PushRejected(RaceLost):
+    """A ref was not where it was expected, so nothing was moved."""
+
+    def __init__(self, rejected: Mapping[RefName, str]) -> None:
+        what = "; ".join(f"{plain(ref)} {reason}" for ref, reason in sorted(rejected.items()))
+        super().__init__(f"somebody was first: {what}", hint="run the command again")
+        self.rejected = dict(rejected)
+
+
+class PushDeclined(GitReleaseError):
+    """The shared repository does not accept the push: a hook or a rule of it said no. Nothing was moved."""
+
+    code = "push-declined"
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the shared repository declined the push:\n{said}")
+        self.said = said
