@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from typing import cast
 
 from gitrelease.core.item import API_VERSION
-from gitrelease.core.names import CommitId, ItemKey, MemberId, PackageName, TaskId, fold, package_name, task_id
+from gitrelease.core.names import CommitId, ItemKey, MemberId, PackageName, TaskId, fold, package_name, shard, task_id
 
 
 class Settlement(StrEnum):
@@ -62,14 +61,12 @@ class ArchiveEntry:
 
 def number_path(item: ItemKey) -> str:
     """Say where the archive's tree keeps the highest number of an item."""
-    shard = sha256(fold(item.name).encode()).hexdigest()[:2]
-    return f"numbers/{item.kind}/{shard}/{fold(item.name)}"
+    return f"numbers/{item.kind}/{shard(item.name)}/{fold(item.name)}"
 
 
 def outcome_path(package: PackageName) -> str:
     """Say where the archive's tree keeps what became of a package; folded, so that no name is used twice."""
-    shard = sha256(fold(package).encode()).hexdigest()[:2]
-    return f"packages/{shard}/{fold(package)}.json"
+    return f"packages/{shard(package)}/{fold(package)}.json"
 
 
 def entry_document(entry: ArchiveEntry) -> dict[str, object]:

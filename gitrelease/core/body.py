@@ -267,7 +267,7 @@ class _Node(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Records:
+class Records:
     """A list of records."""
 
     of: Record
@@ -316,7 +316,7 @@ class _Named:
     def _entry(self, name: str, one: Mapping[str, object], at: Key, log: Log) -> object:
         text = self._value(name, one.get("value"), (*at, "value"), log)
         extra: dict[str, object] = {}
-        if self.typed and one.get("type") not in {None, "", "variable"}:
+        if self.typed and not holds_nothing(one.get("type")) and one["type"] != "variable":
             extra["type"] = _TEXT.read(one["type"], (*at, "type"), log)
         for other, inner in one.items():
             if other not in self._known:
@@ -417,7 +417,7 @@ _NODE = _Node(
         "name": _TEXT,
         "type": _TEXT,
         "preNodeName": _TEXTS,
-        "conditions": _Records(
+        "conditions": Records(
             of=Record(
                 fields={"preNodeName": _TEXT, "expression": _TEXT},
                 required=frozenset({"preNodeName"}),
@@ -459,7 +459,7 @@ JOB = Record(
         "singleNodeJobType": _TEXT,
         "schedule": Record(fields={"type": _TEXT, "cron": _CRON, "event": _EVENT}),
         "params": _Named(noun="parameter", typed=True),
-        "nodes": _Records(of=_NODE),
+        "nodes": Records(of=_NODE),
         "basicConfig": _BASIC,
         "logPath": _TEXT,
         "emptyRunningJob": _flag_text(no="0", yes="1"),

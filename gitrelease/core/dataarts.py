@@ -36,6 +36,16 @@ from gitrelease.core.item import API_VERSION
 from gitrelease.core.names import Directory, ItemKey, Kind, NameRefused, item_name
 from gitrelease.core.names import directory as parse_directory
 
+__all__ = [
+    "ExportRefused",
+    "ImportRefused",
+    "Imported",
+    "job_body",
+    "job_document",
+    "script_body",
+    "script_document",
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:

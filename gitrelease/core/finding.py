@@ -42,6 +42,15 @@ class Finding:
     hint: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class AllowedSecret:
+    """A line that looks like a secret and was let through, with the reason its author gave."""
+
+    file: str
+    line: int
+    reason: str
+
+
 def has_errors(findings: Sequence[Finding]) -> bool:
     """Say whether anything found stops a submit; warnings do not."""
     return any(finding.severity is Severity.ERROR for finding in findings)

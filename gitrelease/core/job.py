@@ -174,7 +174,9 @@ class Job:
     def scripts(self) -> tuple[tuple[int, str], ...]:
         """The scripts that nodes run: the number of the node in `nodes`, and the name."""
         return tuple(
-            (use.key[1], use.name) for use in self.uses if use.kind is UseKind.SCRIPT and _at_node(use)
+            (at, use.name)
+            for use in self.uses
+            if use.kind is UseKind.SCRIPT and isinstance(at := use.key[1], int)
         )
 
     @property

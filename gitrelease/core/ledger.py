@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
 from typing import cast
 
 from gitrelease.core.item import API_VERSION
@@ -18,6 +17,7 @@ from gitrelease.core.names import (
     fold,
     item_key,
     package_name,
+    shard,
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.plan import Digest, Outcome, OutcomeStatus
@@ -111,8 +111,7 @@ class Receipt:
 
 
 def _index(*parts: str) -> str:
-    folded = fold(parts[-1])
-    return "/".join((*parts[:-1], sha256(folded.encode()).hexdigest()[:2], f"{folded}.json"))
+    return "/".join((*parts[:-1], shard(parts[-1]), f"{fold(parts[-1])}.json"))
 
 
 def held_path(target: str, item: ItemKey) -> str:
@@ -125,9 +124,32 @@ def target_prefix(target: str) -> str:
     return f"targets/{target}/"
 
 
-def state_path(target: str) -> str:
-    """Say where the holdings keep the state a target was last left in."""
-    return f"states/{target}"
+def standing_path(target: str) -> str:
+    """Say where the holdings keep how a target was last left."""
+    return f"standings/{target}.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetStanding:
+    """How a target was last left: in which state, under which mapping, and what it does not hold as it should."""
+
+    state: str | None
+    mapping: str
+    behind: tuple[ItemKey, ...] = ()
+
+
+def standing_document(standing: TargetStanding) -> dict[str, object]:
+    """Write how a target was last left."""
+    return {"state": standing.state, "mapping": standing.mapping, "behind": [str(item) for item in standing.behind]}
+
+
+def parse_standing(value: Mapping[str, object]) -> TargetStanding:
+    """Read how a target was last left."""
+    return TargetStanding(
+        state=cast("str | None", value["state"]),
+        mapping=str(value["mapping"]),
+        behind=tuple(item_key(text) for text in cast("Sequence[str]", value["behind"])),
+    )
 
 
 def summary_path(package: PackageName) -> str:

@@ -222,18 +222,19 @@ def is_guarded(path: str) -> bool:
     return path == WORKSPACE_PATH or path.partition("/")[0] in {"items", "jobs", "packages", "scripts"}
 
 
-def _shard(name: str) -> str:
+def shard(name: str) -> str:
+    """Spread names over 256 folders, by their folded form; git reads and writes a folder whole."""
     return sha256(fold(name).encode()).hexdigest()[:2]
 
 
 def manifest_path(package: PackageName) -> str:
     """Say where the manifest of a package lies."""
-    return f"packages/{_shard(package)}/{package}.yaml"
+    return f"packages/{shard(package)}/{package}.yaml"
 
 
 def record_path(item: ItemKey) -> str:
     """Say where the record of an item lies; two names that fold alike share one path, so git lets one of them in."""
-    return f"items/{item.kind}/{_shard(item.name)}/{fold(item.name)}.yaml"
+    return f"items/{item.kind}/{shard(item.name)}/{fold(item.name)}.yaml"
 
 
 def home(kind: Kind, place: Directory) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
+from gitrelease.core.finding import AllowedSecret
 from gitrelease.core.content import Difference, Held, difference
 from gitrelease.core.item import (
     API_VERSION,
@@ -46,15 +47,6 @@ class Purpose(StrEnum):
     IMPORT = "import"
     RESTORE = "restore"
     """Puts approved bytes back where the main branch holds others (`rollback --unapproved`)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AllowedSecret:
-    """A line that looks like a secret and was let through, with the reason its author gave."""
-
-    file: str
-    line: int
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +160,9 @@ class Proposed:
     authors: frozenset[MemberId] = frozenset()
     """Everybody the record says made or pushed any part of it."""
     faults: tuple[Reason, ...] = ()
+    """What is wrong with it, for ever: it never was a proper package."""
+    obstacles: tuple[Reason, ...] = ()
+    """Why it cannot be applied to what is approved now, though it may be in order."""
 
 
 def default_name(items: Sequence[ItemKey], at: datetime) -> PackageName:

@@ -10,9 +10,9 @@ from hashlib import sha256
 from typing import NewType
 
 from gitrelease.core.dataarts import job_body, script_body
-from gitrelease.core.graph import layers
+from gitrelease.core.graph import find_cycle, layers
 from gitrelease.core.job import Mappings, switch_names
-from gitrelease.core.names import Directory, ItemKey, Kind, home
+from gitrelease.core.names import Directory, ItemKey, Kind, shard
 
 Digest = NewType("Digest", str)
 """SHA-256, in hexadecimal, of what a target holds of one item."""
@@ -52,6 +52,11 @@ def production_json(body: Mapping[str, object]) -> bytes:
     return (json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
 
 
+def stem_of(item: ItemKey) -> str:
+    """Say where production keeps an item: by name alone, so that a look needs no search; the directory is inside."""
+    return f"{item.kind}s/{shard(item.name)}/{item.name}"
+
+
 def deployable_job(
     item: ItemKey,
     directory: Directory,
@@ -63,7 +68,7 @@ def deployable_job(
     needs: Collection[ItemKey],
 ) -> Deployable:
     """Make what production holds of a job and the subjobs that travel with it."""
-    stem = f"{home(Kind.JOB, directory)}/{item.name}"
+    stem = stem_of(item)
     files = {f"{stem}.job": production_json(job_body(switch_names(document, mappings), directory=directory))}
     for name, subjob in subjobs.items():
         body = job_body(switch_names(subjob, mappings), directory=directory)
@@ -78,8 +83,7 @@ def deployable_script(
 ) -> Deployable:
     """Make what production holds of a script, its content inside."""
     body = script_body(switch_names(document, mappings), content, directory=directory)
-    path = f"{home(Kind.SCRIPT, directory)}/{item.name}.script"
-    return Deployable(item=item, directory=directory, files={path: production_json(body)})
+    return Deployable(item=item, directory=directory, files={f"{stem_of(item)}.script": production_json(body)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +124,19 @@ def in_order(changes: Sequence[TargetChange]) -> list[list[TargetChange]]:
     What is deleted goes after everything that may still have named it has been changed.
     """
     wanted = {change.item: change for change in changes if change.wanted is not None}
-    edges = {
-        item: [need for need in change.wanted.needs if need in wanted and need != item]
-        for item, change in wanted.items()
-        if change.wanted is not None
-    }
-    groups = [[wanted[item] for item in layer] for layer in layers(edges)]
+    # An edge leads from what is needed to what needs it.
+    after: dict[str, list[str]] = {str(item): [] for item in wanted}
+    for item, change in wanted.items():
+        for need in change.wanted.needs if change.wanted is not None else ():
+            if need in wanted and need != item:
+                after[str(need)].append(str(item))
+    by_name = {str(item): change for item, change in wanted.items()}
+    if find_cycle(after) is None:
+        order: Sequence[Sequence[str]] = layers(after)
+    else:
+        # Jobs may wait for each other across days; then scripts go first and the jobs go together.
+        order = [sorted(str(item) for item in wanted if item.kind is kind) for kind in (Kind.SCRIPT, Kind.JOB)]
+    groups = [[by_name[name] for name in layer] for layer in order if layer]
     gone = [change for change in changes if change.wanted is None]
     if gone:
         # Jobs name scripts, never the other way about, so jobs leave production first.

@@ -39,6 +39,8 @@ class Opinion:
     head: CommitId
     manifest: BlobId | None
     """The manifest the head had when this was said; None when the server cannot tell."""
+    root: CommitId | None = None
+    """The trust root it was given under, on plain git; elsewhere the forge itself is the place."""
     message: str = ""
     dismissed_by: Actor | None = None
     asks: tuple[MemberId, ...] = ()
@@ -58,6 +60,8 @@ class Review:
     url: str | None = None
     log: CommitId | None = None
     """The tip of the review log, on plain git."""
+    fault: str | None = None
+    """Why what the forge knows cannot be read, as the end of a sentence; then nothing counts."""
 
     @property
     def asked(self) -> tuple[MemberId, ...]:
@@ -83,10 +87,9 @@ class Verdict:
         """Whether the package may be merged and applied."""
         return not self.reasons and not self.missing
 
-
-def eligible(workspace: Workspace, manifest: Manifest) -> tuple[MemberId, ...]:
-    """List who may approve a package, authors among them."""
-    return workspace.who_may(Action.APPROVE)
+    def is_approved_but_for(self, obstacles: Sequence[Reason]) -> bool:
+        """Whether people approved it, and nothing but these reasons stands in its way."""
+        return not self.missing and set(self.reasons) <= set(obstacles)
 
 
 def may_approve(workspace: Workspace, who: MemberId) -> bool:
@@ -109,6 +112,7 @@ def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion
         if opinion.say is Say.APPROVE
         and opinion.dismissed_by is None
         and opinion.manifest == package.manifest_id
+        and opinion.root in {None, manifest.root}
         and who not in authors
         and may_approve(workspace, who)
     ]
@@ -123,7 +127,7 @@ def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion
         head=package.head,
         approvals=tuple(approvals),
         vetoes=tuple(vetoes),
-        reasons=(*package.faults, *_no_right(workspace, manifest, package), *(_veto(veto) for veto in vetoes)),
+        reasons=(*package.faults, *package.obstacles, *_no_right(workspace, manifest, package), *(_veto(veto) for veto in vetoes)),
         missing=tuple(_missing(workspace, manifest, authors, said_yes)),
     )
 

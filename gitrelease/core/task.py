@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from gitrelease.core.content import Content
+from gitrelease.core.content import Held
 from gitrelease.core.item import Change
-from gitrelease.core.names import CommitId, ItemKey, PackageName, TaskId
+from gitrelease.core.names import CommitId, ItemKey, MemberId, PackageName, TaskId
 from gitrelease.core.people import Actor
 
 DESCRIPTION_CHARACTERS = 128
@@ -38,10 +38,25 @@ class Task:
     also_by: tuple[Actor, ...] = ()
     """Who submitted the versions that this one took over with --supersede."""
     submitted_at: datetime
-    before: Content
-    """The item where the task started from, to the byte."""
-    after: Content
+    before: Mapping[str, Held]
+    """The item's files where the task started from."""
+    after: Mapping[str, Held]
     previous_version: int | None
+    supersedes: tuple[CommitId, ...] = ()
+    """Tasks of other people that this one says it takes over."""
+
+    @property
+    def submitters(self) -> tuple[MemberId, ...]:
+        """Everybody who submitted what is in it, as far as they can be believed."""
+        members = (actor.member for actor in (self.submitter, *self.also_by))
+        return tuple(dict.fromkeys(member for member in members if member is not None))
+
+    def supersedes_task(self, other: Task) -> bool:
+        """Say whether this is a later version of the same item, by the same person or taken over by name."""
+        if self.item.folded != other.item.folded or self.id.version <= other.id.version:
+            return False
+        same = self.submitter.member is not None and self.submitter.member == other.submitter.member
+        return same or other.commit in self.supersedes
 
     @property
     def item(self) -> ItemKey:
@@ -65,7 +80,7 @@ def state_of(
     *,
     settled: TaskState | None,
     packages: Mapping[CommitId, PackageName],
-    open_tasks: Iterable[TaskId],
+    newer: Iterable[Task],
 ) -> tuple[TaskState, PackageName | None]:
     """Work out where a task stands from facts only; nobody sets a state.
 
@@ -73,14 +88,14 @@ def state_of(
         task: the task.
         settled: how it was settled, from the archive or the ledger.
         packages: which open package lists which task commit.
-        open_tasks: every task that has a branch.
+        newer: other tasks that have a branch; those of later versions of the item may supersede this one.
     """
     if settled is not None:
         return settled, packages.get(task.commit)
     if task.commit in packages:
         return TaskState.IN_REVIEW, packages[task.commit]
-    newer = any(other.item == task.item and other.version > task.id.version for other in open_tasks)
-    return (TaskState.SUPERSEDED if newer else TaskState.PENDING), None
+    gone = any(other.supersedes_task(task) for other in newer)
+    return (TaskState.SUPERSEDED if gone else TaskState.PENDING), None
 
 
 def next_version(*, recorded: int, settled: int, waiting: Collection[int]) -> int:

@@ -19,30 +19,29 @@ try:
     import git
     from git.objects.fun import tree_entries_from_data, tree_to_stream
 except ImportError as problem:  # GitPython asks git for its version when it is imported
-    raise GitUnusable(
-        "git is not installed, or not on PATH", hint="install git 2.38 or newer"
-    ) from problem
+    raise GitUnusable("git is not installed, or not on PATH", hint="install git 2.38 or newer") from problem
 
 TreeEntry = tuple[bytes, int, bytes]
 """Id, mode and name of one entry, all as git stores them."""
 
 
-def find_git_dir(start: Path) -> Path:
-    """Say where the repository around a folder keeps its data; refuse when there is none."""
+def require_repository(start: Path) -> None:
+    """Refuse a folder that is not in a repository; git itself says this only in prose."""
     try:
-        with git.Repo(start, search_parent_directories=True, expand_vars=False) as found:
-            return Path(found.git_dir)
+        git.Repo(start, search_parent_directories=True, expand_vars=False).close()
     except (git.InvalidGitRepositoryError, git.NoSuchPathError) as problem:
         raise NotARepository(
             f"{plain(str(start))} is not in a git repository",
             hint="go to your clone of the release repository, or make one with gitrelease init",
         ) from problem
     except (configparser.Error, OSError, ValueError) as problem:
-        raise NotARepository(f"the repository around {plain(str(start))} cannot be read: {problem}") from problem
+        raise NotARepository(
+            f"the repository around {plain(str(start))} cannot be read: {problem}"
+        ) from problem
 
 
 def parse_tree(data: bytes) -> list[TreeEntry]:
-    """Read the entries of a tree that is about to be edited; refuse one with names that git would not check out."""
+    """Read the entries of a tree that is to be edited; refuse names that git would not check out."""
     try:
         return [(sha, mode, os.fsencode(name)) for sha, mode, name in tree_entries_from_data(data)]
     except ValueError as problem:

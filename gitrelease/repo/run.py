@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
-from gitrelease.repo.values import EMPTY_TREE, GitFailed, GitUnusable, plain
+from gitrelease.repo.values import GitFailed, GitUnusable, plain
 
 OLDEST = (2, 38)
 """`merge-tree --write-tree` and `cat-file -z` are that old."""
@@ -79,7 +79,7 @@ def environment(
     clean |= {"GIT_GRAFT_FILE": "/dev/null", "GIT_EDITOR": "false", "GIT_PAGER": "cat"}
     if config is Config.SEALED:
         clean |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_NO_LAZY_FETCH": "1"}
-        clean |= {"GIT_LITERAL_PATHSPECS": "1", "GIT_ATTR_NOSYSTEM": "1", "GIT_ATTR_SOURCE": EMPTY_TREE}
+        clean |= {"GIT_LITERAL_PATHSPECS": "1", "GIT_ATTR_NOSYSTEM": "1"}
     if not prompt:
         clean["GIT_TERMINAL_PROMPT"] = "0"
     return clean

@@ -138,7 +138,7 @@ class Conflicts:
 
 
 def full_id(text: str) -> str:
-    """Let a full object id pass. Nothing else reaches an argument of git, so no name can pose as an option."""
+    """Let a full object id pass. No other name becomes an argument of git, so none poses as an option."""
     if not _FULL_ID.fullmatch(text):
         raise ValueError(f"{text!r} is not a full object id")
     return text

@@ -1,0 +1,109 @@
+"""The archive branch: read it, and write what was settled to it.
+
+One branch, fast-forward only, so that no head is ever lost and no ref is kept per settled thing (design 3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gitrelease.core.archive import (
+    ArchiveEntry,
+    entry_document,
+    number_path,
+    outcome_path,
+    parse_entry,
+)
+from gitrelease.core.names import ARCHIVE, BlobId, CommitId, ItemKey, PackageName, RefName, TreeId, item_key
+from gitrelease.core.status import Summary, parse_summary, summary_document
+from gitrelease.errors import GitReleaseError
+from gitrelease.messages import message_of, read_message
+from gitrelease.pen import Pen
+from gitrelease.repo import Commit, Repo
+
+
+class ArchiveUnreadable(GitReleaseError):
+    """The archive does not hold what gitrelease writes there."""
+
+    code = "archive-unreadable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """The archive as it is now."""
+
+    repo: Repo
+    tip: CommitId | None
+
+    def numbers(self, items: Iterable[ItemKey]) -> dict[ItemKey, int]:
+        """Give the highest number that a settled version of each item had."""
+        if self.tip is None:
+            return {}
+        paths = {number_path(item): item for item in items}
+        found = self.repo.contents(self.tip, paths)
+        return {paths[path]: _number(path, data) for path, data in found.items()}
+
+    def outcome(self, package: PackageName) -> Summary | None:
+        """Say what became of a package that was settled without being released."""
+        if self.tip is None:
+            return None
+        data = self.repo.content(self.tip, outcome_path(package))
+        return None if data is None else read_summary(data, of=f"the archive's word on {package}")
+
+    def outcomes(self) -> list[Summary]:
+        """Say what became of all packages that were settled without being released."""
+        if self.tip is None:
+            return []
+        entries = self.repo.list_tree(self.tip, "packages", recursive=True)
+        blobs = self.repo.blobs([entry.blob for entry in entries])
+        return [read_summary(blobs[entry.blob], of=f"the archive's {entry.path}") for entry in entries]
+
+    def entries(self, *, limit: int | None = None) -> list[tuple[Commit, ArchiveEntry]]:
+        """List what was settled, newest first."""
+        if self.tip is None:
+            return []
+        commits = self.repo.history(self.tip, limit=limit)
+        return [(c, read_message(c.message, parse_entry, of=f"the archive's {c.id:.7}")) for c in commits]
+
+    def extended(self, pen: Pen, entry: ArchiveEntry, *, outcome: Summary | None = None) -> CommitId:
+        """Write one more entry; the caller moves the branch, together with what it settles."""
+        edits: dict[str, bytes] = {}
+        known = self.numbers(task.id.item for task in entry.tasks)
+        for task in entry.tasks:
+            highest = max(known.get(task.id.item, 0), task.id.version)
+            known[task.id.item] = highest
+            edits[number_path(task.id.item)] = f"{task.id.item} {highest}\n".encode()
+        if outcome is not None:
+            edits[outcome_path(outcome.name)] = write_summary(outcome)
+        base = None if self.tip is None else self.repo.tree_of(self.tip)
+        blobs = self.repo.write_blobs(list(edits.values()))
+        changes: dict[str, BlobId | None] = dict(zip(edits, blobs, strict=True))
+        tree = self.repo.write_tree(base, changes)
+        before = () if self.tip is None else (self.tip,)
+        message = message_of(entry.subject, entry_document(entry))
+        return pen.commit(self.repo, tree=TreeId(tree), parents=(*before, *entry.heads), message=message)
+
+
+def read_archive(repo: Repo, refs: Mapping[RefName, str]) -> Archive:
+    """Find the archive among the refs of the shared repository; before anything is settled there is none."""
+    tip = refs.get(ARCHIVE)
+    return Archive(repo=repo, tip=None if tip is None else CommitId(tip))
+
+
+def write_summary(summary: Summary) -> bytes:
+    """Write what became of a package, one spelling only."""
+    return (json.dumps(summary_document(summary), ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def read_summary(data: bytes, *, of: str) -> Summary:
+    """Read what became of a package."""
+    return read_message(data.decode(errors="replace"), parse_summary, of=of)
+
+
+def _number(path: str, data: bytes) -> int:
+    item, _, number = data.decode(errors="replace").strip().rpartition(" ")
+    if not number.isdecimal() or number_path(item_key(item)) != path:
+        raise ArchiveUnreadable(f"{path} of the archive does not say which number is the highest")
+    return int(number)

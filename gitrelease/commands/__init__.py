@@ -1,0 +1,85 @@
+"""One verb per module: gather, decide, act. Commands choose nothing; `wiring.py` hands them what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from random import uniform
+from time import sleep
+from typing import TypeVar
+
+from gitrelease.core.finding import Problem
+from gitrelease.core.job import Job
+from gitrelease.core.names import CommitId, MemberId, branch
+from gitrelease.core.workspace import Action, TargetSettings, Workspace, authorize
+from gitrelease.errors import RaceLost
+from gitrelease.forges import Forge
+from gitrelease.pen import Pen
+from gitrelease.reading.situation import Situation, gather
+from gitrelease.repo import Repo
+from gitrelease.targets import Target
+
+Result = TypeVar("Result")
+
+TRIES = 8
+"""How often a command gathers and decides again when somebody else was first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What every command works with."""
+
+    repo: Repo
+    forge: Forge
+    pen: Pen
+    root: CommitId | None
+    """The trust root as known from outside the repository; None believes the first receipt."""
+    main: str
+    connect: Callable[[TargetSettings], Target]
+    say: Callable[[str], None] = lambda text: None  # noqa: ARG005
+    """Tells people how far long work is."""
+
+    def now(self) -> datetime:
+        """The time, which nothing is ordered by."""
+        return self.pen.now()
+
+    def fetch(self) -> None:
+        """Bring the shared repository's refs here."""
+        self.repo.fetch(main=branch(self.main))
+
+    def look(self) -> Situation:
+        """Fetch, and say how things stand."""
+        self.fetch()
+        return self.situation()
+
+    def situation(self) -> Situation:
+        """Say how things stand, as of the last fetch."""
+        return gather(self.repo, self.forge, root=self.root)
+
+    def allowed(self, action: Action, workspace: Workspace) -> MemberId:
+        """Let whoever is at the keyboard do something, or refuse; give who it is."""
+        who = self.forge.whoami(workspace).member
+        authorize(who, action, workspace)
+        if who is None:
+            raise AssertionError("authorize lets nobody unknown do anything")
+        return who
+
+    def targets(self, workspace: Workspace) -> Mapping[str, Target]:
+        """Connect the production systems of a workspace."""
+        return {settings.name: self.connect(settings) for settings in workspace.targets}
+
+    def objections(self, workspace: Workspace) -> Callable[[Job], Sequence[Problem]]:
+        """Give the question what the production systems have against a job."""
+        targets = self.targets(workspace).values()
+        return lambda job: [problem for target in targets for problem in target.supports(job)]
+
+
+def until_first(attempt: Callable[[], Result], *, tries: int = TRIES) -> Result:
+    """Gather, decide and act, again from the beginning whenever somebody else moved a ref first."""
+    for number in range(1, tries):
+        try:
+            return attempt()
+        except RaceLost:
+            sleep(uniform(0.01, 0.05 * 2**number))  # noqa: S311 - two who collide should not collide again
+    return attempt()

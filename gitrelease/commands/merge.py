@@ -1,0 +1,120 @@
+"""`gitrelease gate` and `gitrelease package merge`: exactly what was approved goes into the main branch, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitrelease.commands import Desk, until_first
+from gitrelease.core.names import CommitId, PackageName
+from gitrelease.core.package import Reason, unexpected
+from gitrelease.core.review import Verdict
+from gitrelease.core.workspace import Action
+from gitrelease.errors import Exit, NotFound, Refused
+from gitrelease.reading.judging import Judged, judge_branch
+from gitrelease.reading.situation import Situation
+from gitrelease.reading.trees import difference_of
+from gitrelease.repo import Conflicts
+
+
+class NotApproved(Refused):
+    """Approvals are missing; people have to act."""
+
+    exit = Exit.WAITING
+    code = "not-approved"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeResult:
+    """Where a package stands after somebody tried to merge it."""
+
+    package: PackageName
+    verdict: Verdict | None
+    """None when it was merged before."""
+    merge: CommitId | None
+    was_merged: bool = False
+
+
+def gate(desk: Desk, package: PackageName) -> MergeResult:
+    """Say whether a package is approved, and merge it if it is and the workspace merges by itself."""
+    return until_first(lambda: merge_if_approved(desk, package))
+
+
+def merge(desk: Desk, package: PackageName) -> MergeResult:
+    """Merge an approved package, or refuse with what is missing."""
+
+    def attempt() -> MergeResult:
+        now = desk.look()
+        desk.allowed(Action.MERGE, now.workspace)
+        if done := _merged_before(now, package):
+            return done
+        judged = _judged(desk, now, package)
+        if not judged.verdict.is_approved:
+            raise _refusal(judged.verdict)
+        return MergeResult(package=package, verdict=judged.verdict, merge=_merge(desk, now, judged))
+
+    return until_first(attempt)
+
+
+def merge_if_approved(desk: Desk, package: PackageName) -> MergeResult:
+    """Merge if the verdict is yes and the workspace has autoMerge; else only say how it stands."""
+    now = desk.look()
+    if done := _merged_before(now, package):
+        return done
+    judged = _judged(desk, now, package)
+    made = None
+    if judged.verdict.is_approved and now.workspace.review.auto_merge:
+        made = _merge(desk, now, judged)
+    return MergeResult(package=package, verdict=judged.verdict, merge=made)
+
+
+def _merged_before(now: Situation, package: PackageName) -> MergeResult | None:
+    """See whether the main branch holds the package already, applied or not."""
+    for one in now.merged:
+        if one.name == package:
+            verdict = one.judged.verdict if one.judged else None
+            return MergeResult(package=package, verdict=verdict, merge=one.merge, was_merged=True)
+    if now.ledger.has(package):
+        return MergeResult(package=package, verdict=None, merge=None, was_merged=True)
+    return None
+
+
+def _judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
+    review = desk.forge.find(package, now.workspace)
+    if review is None:
+        became = now.archive.outcome(package)
+        if became is not None:
+            raise Refused(f"{package} is {became.status}", hint="make a new package with `gitrelease release`")
+        raise NotFound(f"there is no package {package}", hint="`gitrelease package list` shows the packages there are")
+    return judge_branch(desk.repo, desk.forge, now.ground, review)
+
+
+def _refusal(verdict: Verdict) -> Refused:
+    if verdict.reasons:
+        return Refused(f"{verdict.package} cannot be merged: {verdict.reasons[0].message}")
+    missing = "; ".join(reason.message for reason in verdict.missing)
+    return NotApproved(f"{verdict.package} is not approved yet: {missing}", hint="ask the reviewers")
+
+
+def _merge(desk: Desk, now: Situation, judged: Judged) -> CommitId:
+    """Merge the approved head; git itself refuses two packages with one item, and we compare every blob."""
+    package = judged.package
+    if judged.review is None:
+        raise AssertionError("an approved package has a review")
+    if now.unapproved_items & {planned.item for planned in package.manifest.items}:
+        raise Refused(
+            "the main branch holds items of this package as nobody approved them",
+            hint="`gitrelease rollback --unapproved` puts back what was approved",
+        )
+    tree = desk.repo.merge_trees(now.main, package.head)
+    if isinstance(tree, Conflicts):
+        raise Refused(
+            f"{package.manifest.name} conflicts with what was released meanwhile: {', '.join(tree.paths[:3])}",
+            hint=f"`gitrelease package revoke {package.manifest.name}`, submit again, and release again",
+        )
+    found = difference_of(desk.repo.diff(desk.repo.tree_of(now.main), tree))
+    faults: list[Reason] = unexpected(package.manifest.difference(package.manifest_id), found)
+    if faults:
+        raise Refused(f"merging {package.manifest.name} would not give what was approved: {faults[0].message}")
+    names = ", ".join(str(opinion.actor.member) for opinion in judged.verdict.approvals)
+    message = f"Merge package {package.manifest.name}\n\nApproved by {names}.\n"
+    return desk.forge.merge(judged.review, main=now.main, tree=tree, message=message)

@@ -1,0 +1,383 @@
+"""`gitrelease release`: bundle tasks into one package and put it up for review."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gitrelease import secrets
+from gitrelease.checking import Draft, check_drafts
+from gitrelease.commands import Desk, until_first
+from gitrelease.commands.submit import CheckFailed
+from gitrelease.core.content import Pin
+from gitrelease.core.finding import Finding, has_errors
+from gitrelease.core.item import ItemState, Record, record_document
+from gitrelease.core.job import meaning
+from gitrelease.core.names import (
+    BlobId,
+    CommitId,
+    Kind,
+    MemberId,
+    PackageName,
+    fold,
+    package_name,
+    package_ref,
+    place_of,
+)
+from gitrelease.core.package import (
+    MOST_TASKS,
+    Manifest,
+    PlannedItem,
+    Proposed,
+    Purpose,
+    default_name,
+    manifest_document,
+    reviewers_asked,
+)
+from gitrelease.core.review import cannot_be_met, may_approve
+from gitrelease.core.task import Task, TaskStanding, TaskState
+from gitrelease.core.workspace import Action, Workspace
+from gitrelease.documents import canonical_json, dump, parse
+from gitrelease.errors import NotFound, Refused, UsageError
+from gitrelease.reading.judging import existing, users_in
+from gitrelease.reading.packages import OpenPackage
+from gitrelease.reading.situation import Situation, with_package
+from gitrelease.reading.standing import Standings, read_standings
+from gitrelease.reading.trees import pins, read_records
+from gitrelease.repo import Entry
+
+
+class NotYetBuilt(Refused):
+    """Something was asked for that this version of gitrelease does not do."""
+
+    code = "not-yet-built"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """What somebody asked to release."""
+
+    tasks: tuple[str, ...] = ()
+    everything: bool = False
+    reviewers: tuple[str, ...] = ()
+    name: str | None = None
+    execute: bool | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """The package that a release made, or would make."""
+
+    manifest: Manifest
+    head: CommitId | None
+    asked: tuple[MemberId, ...]
+    findings: tuple[Finding, ...]
+    is_dry_run: bool = False
+    is_old: bool = False
+    """Whether there was such a package already, which this run only completed."""
+
+
+def release(desk: Desk, bundle: Bundle, *, dry_run: bool = False) -> Released:
+    """Put the chosen tasks up for review as one package."""
+    if bundle.execute:
+        raise NotYetBuilt(
+            "--execute: this version of gitrelease does not run jobs", hint="release with --no-execute"
+        )
+    if not bundle.tasks and not bundle.everything:
+        raise UsageError("say what to release", hint="name tasks, or give --all")
+    return until_first(lambda: _release(desk, bundle, dry_run=dry_run))
+
+
+def _release(desk: Desk, bundle: Bundle, *, dry_run: bool) -> Released:
+    now = desk.look()
+    who = desk.allowed(Action.RELEASE, now.workspace)
+    standings = read_standings(desk.repo, desk.forge, now)
+    chosen = _chosen(standings, bundle)
+    if old := same_package(standings.packages, {one.task.commit for one in chosen}, who):
+        if not dry_run:
+            _complete(desk, now, old)
+        asked = old.manifest.reviewers
+        return Released(manifest=old.manifest, head=old.head, asked=asked, findings=(), is_dry_run=dry_run, is_old=True)
+    _refuse_unfit(now, chosen)
+    tasks = [standing.task for standing in chosen]
+    items = plan_items(desk, now, tasks, package := _name(desk, now, bundle, tasks))
+    manifest, asked = compose(
+        now,
+        name=package,
+        who=who,
+        items=items,
+        purpose=Purpose.RELEASE,
+        reviewers=bundle.reviewers,
+        execute=bundle.execute if bundle.execute is not None else now.workspace.review.execute,
+        message=bundle.message or _words(tasks),
+    )
+    if manifest.execute:
+        raise NotYetBuilt(
+            "review.execute in workspace.yaml asks to run released jobs, which this version does not do",
+            hint="release with --no-execute",
+        )
+    findings = check_plan(desk, now, items)
+    if dry_run:
+        return Released(manifest=manifest, head=None, asked=asked, findings=tuple(findings), is_dry_run=True)
+    head = publish(desk, now, manifest, tasks)
+    return Released(manifest=manifest, head=head, asked=asked, findings=tuple(findings))
+
+
+def _chosen(standings: Standings, bundle: Bundle) -> list[TaskStanding]:
+    chosen: dict[str, TaskStanding] = {}
+    if bundle.everything:
+        free = [one for one in standings.tasks if one.state is TaskState.PENDING and not one.is_stale]
+        if not free:
+            raise NotFound("no task awaits release", hint="`gitrelease submit` makes tasks")
+        chosen.update({str(one.task.id): one for one in sorted(free, key=lambda one: one.task.id)})
+    pending = [one for one in standings.tasks if one.state in {TaskState.PENDING, TaskState.IN_REVIEW}]
+    for text in bundle.tasks:
+        try:
+            one = standings.task(text, only=pending)
+        except NotFound:
+            one = standings.task(text)
+        chosen[str(one.task.id)] = one
+    if len(chosen) > MOST_TASKS:
+        raise Refused(
+            f"{len(chosen)} tasks are more than the {MOST_TASKS} that one package holds", hint="release them in parts"
+        )
+    return list(chosen.values())
+
+
+def same_package(packages: Sequence[OpenPackage], tasks: set[CommitId], who: MemberId) -> OpenPackage | None:
+    """Find the same person's open package of exactly these tasks: a release that was cut short, or said twice."""
+    for package in packages:
+        if package.author.member == who and {planned.task for planned in package.manifest.items} == tasks:
+            return package
+    return None
+
+
+def _complete(desk: Desk, now: Situation, old: OpenPackage) -> None:
+    review = desk.forge.find(old.name, now.workspace)
+    if review is None or review.is_draft:
+        package = Proposed(manifest=old.manifest, manifest_id=old.manifest_id, head=old.head)
+        desk.forge.propose(package, old.head, old.head)
+
+
+def _refuse_unfit(now: Situation, chosen: Sequence[TaskStanding]) -> None:
+    """Refuse tasks that cannot go live as they are, each with its reason."""
+    for one in chosen:
+        task = one.task
+        if one.state is TaskState.IN_REVIEW:
+            raise Refused(
+                f"{task.id} is in review already, in the package {one.package}",
+                hint=f"`gitrelease package revoke {one.package}` gives it back",
+            )
+        if one.state is TaskState.SUPERSEDED:
+            raise Refused(f"{task.id} was superseded by a later version", hint="release the latest version")
+        if task.submitter.member is None:
+            raise Refused(
+                f"{task.id} {task.submitter.doubt}",
+                hint="submit it again as a member of the workspace, with a key that workspace.yaml names",
+            )
+        if task.item in now.unapproved_items:
+            raise Refused(
+                f"the main branch holds {task.item} as nobody approved it",
+                hint="`gitrelease rollback --unapproved` puts back what was approved",
+            )
+        if one.is_stale:
+            raise Refused(
+                f"{task.id} is stale: it was made from another version than the main branch holds now",
+                hint=f"`gitrelease pull`, then `gitrelease submit {task.item}` again",
+            )
+    seen: dict[tuple[Kind, str], Task] = {}
+    for one in chosen:
+        other = seen.setdefault(one.task.item.folded, one.task)
+        if other is not one.task:
+            raise Refused(f"{one.task.id} and {other.id} change one item", hint="release one of them")
+    if len(chosen) > 1 and any(one.task.item.kind is Kind.WORKSPACE for one in chosen):
+        raise Refused("a change of the workspace travels alone", hint="release it by itself")
+
+
+def _name(desk: Desk, now: Situation, bundle: Bundle, tasks: Sequence[Task]) -> PackageName:
+    """Name the package, and refuse a name that was ever used: released, rejected or open."""
+    name = package_name(bundle.name) if bundle.name else default_name([task.item for task in tasks], desk.now())
+    if is_taken(now, name):
+        raise Refused(
+            f"there was a package {name} before", hint="give another --name" if bundle.name else "try again"
+        )
+    return name
+
+
+def is_taken(now: Situation, name: PackageName) -> bool:
+    """Say whether a package of this name, folded, exists or ever existed."""
+    prefix = package_ref(PackageName(""))
+    if any(fold(ref.removeprefix(prefix)) == fold(name) for ref in now.refs if ref.startswith(prefix)):
+        return True
+    merged = any(fold(one.name) == fold(name) for one in now.merged)
+    return merged or now.archive.outcome(name) is not None or now.ledger.has(name)
+
+
+def plan_items(desk: Desk, now: Situation, tasks: Sequence[Task], package: PackageName) -> list[PlannedItem]:
+    """Say exactly what releasing tasks does to each item, to the byte."""
+    records = read_records(desk.repo, now.approved, [task.item for task in tasks])
+    planned = []
+    for task in tasks:
+        record = records.get(task.item)
+        before = record[1].state if record else None
+        after = ItemState(version=task.id.version, files=_pins(desk, task))
+        written = desk.repo.write_blob(
+            dump(record_document(Record(item=task.item, state=after, package=package)))
+        )
+        planned.append(
+            PlannedItem(
+                item=task.item,
+                change=task.change,
+                before=before,
+                after=after,
+                task=task.commit,
+                submitters=task.submitters,
+                record_before=record[0] if record else None,
+                record_after=written,
+                formatting_only=_means_the_same(desk, before, after),
+                allowed_secrets=tuple(
+                    allowed
+                    for path, data in _bytes(desk, after.files).items()
+                    for allowed in secrets.allowed(path, data)
+                ),
+            )
+        )
+    return planned
+
+
+def _pins(desk: Desk, task: Task) -> Mapping[str, Pin]:
+    entries = {path: Entry(path=path, mode="100644", id=held) for path, held in task.after.items()}
+    return pins(desk.repo, entries)
+
+
+def _bytes(desk: Desk, files: Mapping[str, Pin]) -> dict[str, bytes]:
+    blobs = desk.repo.blobs([pin.blob for pin in files.values()])
+    return {path: blobs[pin.blob] for path, pin in files.items()}
+
+
+def _means_the_same(desk: Desk, before: ItemState | None, after: ItemState) -> bool:
+    """Say whether only the writing changed, not the meaning (design 2, `digest`)."""
+    if before is None or not before.exists or not after.exists:
+        return False
+    return digest(_bytes(desk, before.files)) == digest(_bytes(desk, after.files))
+
+
+def digest(files: Mapping[str, bytes]) -> bytes:
+    """Write what an item means: its documents under the one strict loader, and its content as it is."""
+    meant: dict[str, object] = {}
+    for path, data in files.items():
+        place = place_of(path)
+        name = path.rpartition("/")[2]
+        if path.endswith(".yaml"):
+            meant[name] = meaning(parse(data, file=path).value, place.directory)
+        else:
+            meant[name] = data.decode()
+    return canonical_json(meant)
+
+
+def compose(
+    now: Situation,
+    *,
+    name: PackageName,
+    who: MemberId,
+    items: Sequence[PlannedItem],
+    purpose: Purpose,
+    reviewers: Sequence[str],
+    execute: bool,
+    message: str,
+    rolls_back: PackageName | None = None,
+) -> tuple[Manifest, tuple[MemberId, ...]]:
+    """Write the manifest of a package, and say who is asked to review it; refuse when nobody is left."""
+    manifest = Manifest(
+        name=name,
+        workspace=now.workspace.id,
+        root=now.ledger.root,
+        main=now.ledger.main,
+        purpose=purpose,
+        applicant=who,
+        description=message,
+        reviewers=(),
+        execute=execute,
+        items=tuple(items),
+        rolls_back=rolls_back,
+    )
+    return with_reviewers(now.workspace, manifest, reviewers)
+
+
+def with_reviewers(
+    workspace: Workspace, manifest: Manifest, extra: Sequence[str]
+) -> tuple[Manifest, tuple[MemberId, ...]]:
+    """Ask the reviewers that the workspace names, and those one adds; refuse whoever may not, and an empty desk."""
+    authors = manifest.claimed_authors
+    also = [check_reviewer(workspace, text, authors) for text in extra]
+    asked = reviewers_asked(
+        workspace,
+        paths=manifest.paths,
+        authors=authors,
+        also=also,
+        eligible=workspace.who_may(Action.APPROVE_WORKSPACE if manifest.touches_workspace else Action.APPROVE),
+    )
+    impossible = cannot_be_met(workspace, manifest, authors)
+    if not asked or impossible:
+        reason = impossible[0].message if impossible else "everybody who may review is an author of it"
+        raise Refused(
+            f"nobody is left to review this package: {reason}",
+            hint="`gitrelease workspace reviewers` shows who may review, and how to change it",
+        )
+    return replace(manifest, reviewers=asked), asked
+
+
+def check_reviewer(workspace: Workspace, text: str, authors: frozenset[MemberId]) -> MemberId:
+    """Refuse somebody as reviewer who is unknown, an author, or may not approve."""
+    member = workspace.member(text) or workspace.member_with_email(text)
+    if member is None:
+        raise NotFound(f"{text!r} is no member of the workspace", hint="`gitrelease workspace reviewers` lists who may")
+    if member.id in authors:
+        raise Refused(f"{member.id} made part of this package, and nobody reviews their own work")
+    if not may_approve(workspace, member.id):
+        raise Refused(
+            f"{member.id} may not review: that takes the role deployer or admin",
+            hint="`gitrelease workspace reviewers` lists who may",
+        )
+    return member.id
+
+
+def check_plan(desk: Desk, now: Situation, items: Sequence[PlannedItem]) -> list[Finding]:
+    """Check the items together, as they would be; errors refuse the release."""
+    drafts = [
+        Draft(item=planned.item, version=planned.after.version, files=_bytes(desk, planned.after.files))
+        for planned in items
+    ]
+    findings = check_drafts(
+        drafts,
+        existing(desk.repo, now.approved),
+        users_in(desk.repo, now.approved),
+        now.workspace,
+        supports=desk.objections(now.workspace),
+        bytes_of=lambda path: desk.repo.content(now.approved, path),
+    )
+    if has_errors(findings):
+        raise CheckFailed(findings)
+    return findings
+
+
+def publish(desk: Desk, now: Situation, manifest: Manifest, tasks: Sequence[Task]) -> CommitId:
+    """Write the commit of a package, one commit on the main branch, and open its review."""
+    blob = desk.repo.write_blob(dump(manifest_document(manifest)))
+    tree = with_package(desk.repo, desk.repo.tree_of(now.main), manifest.difference(blob))
+    authors = {task.submitter.person.email: task.submitter.person for task in tasks}
+    authors.pop(desk.pen.identity.email, None)
+    credits = "".join(f"Co-authored-by: {person.name} <{email}>\n" for email, person in authors.items())
+    body = f"{manifest.description}\n\n" if manifest.description else ""
+    message = f"Release {manifest.name}\n\n{body}{credits}"
+    head = desk.pen.commit(desk.repo, tree=tree, parents=(now.main,), message=message.rstrip() + "\n")
+    desk.forge.propose(Proposed(manifest=manifest, manifest_id=BlobId(blob), head=head), head, None)
+    return head
+
+
+def _words(tasks: Sequence[Task]) -> str:
+    """Carry the descriptions of the versions into the package (facts/dataarts.md 4.2)."""
+    lines = [f"{task.id}: {task.description}" for task in tasks]
+    shown = lines[:20]
+    return "\n".join(shown + ([f"and {len(lines) - 20} more"] if len(lines) > 20 else []))

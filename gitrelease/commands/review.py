@@ -1,0 +1,196 @@
+"""`gitrelease package approve|reject|revoke|edit`: what people say of a package, and how one is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gitrelease.commands import Desk, until_first
+from gitrelease.commands.merge import MergeResult, merge_if_approved
+from gitrelease.commands.release import check_reviewer
+from gitrelease.commands.views import summarize
+from gitrelease.core.archive import ArchiveEntry, Settlement
+from gitrelease.core.names import (
+    ARCHIVE,
+    CommitId,
+    MemberId,
+    PackageName,
+    package_ref,
+    review_ref,
+)
+from gitrelease.core.review import Review, Say
+from gitrelease.core.status import Status
+from gitrelease.core.workspace import Action
+from gitrelease.errors import NotFound, Refused
+from gitrelease.forges import Statement
+from gitrelease.reading.judging import Judged, judge_branch
+from gitrelease.reading.situation import Situation
+from gitrelease.repo import RefMove
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What somebody said of a package, and what follows from it."""
+
+    package: PackageName
+    head: CommitId
+    say: Say
+    by: MemberId
+    was_said: bool
+    """Whether the same person had said the same of the same content before."""
+    merged: MergeResult | None = None
+
+
+def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
+    """Find the review of a package that is still open, or say what became of it."""
+    if any(one.name == package for one in now.merged):
+        raise Refused(f"{package} is merged already", hint="`gitrelease package view` shows how far it is")
+    review = desk.forge.find(package, now.workspace)
+    if review is not None and review.is_open:
+        return review
+    became = now.ledger.summary(package) or now.archive.outcome(package)
+    if became is not None:
+        raise Refused(f"{package} is {became.status}", hint="make a new package with `gitrelease release`")
+    raise NotFound(f"there is no package {package}", hint="`gitrelease package list` shows the packages there are")
+
+
+def judge(desk: Desk, now: Situation, package: PackageName) -> Judged:
+    """Judge an open package as its branch has it now."""
+    return judge_branch(desk.repo, desk.forge, now.ground, find_open(desk, now, package))
+
+
+def approve(desk: Desk, package: PackageName, *, message: str = "") -> Said:
+    """Say yes to exactly what the package holds now; with autoMerge the last yes that was missing merges."""
+    said = until_first(lambda: _approve(desk, package, message))
+    merged = until_first(lambda: merge_if_approved(desk, package))
+    return replace(said, merged=merged)
+
+
+def _approve(desk: Desk, package: PackageName, message: str) -> Said:
+    now = desk.look()
+    who = desk.allowed(Action.APPROVE, now.workspace)
+    if any(one.name == package for one in now.merged):
+        # A late yes counts (design 4), so an approval of what was merged too early is still recorded.
+        judged = next(one.judged for one in now.merged if one.name == package)
+        if judged is None or judged.review is None:
+            raise Refused(f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`")
+    else:
+        judged = judge(desk, now, package)
+    if judged.review is None:
+        raise Refused(f"{package} has no review")
+    if who in judged.package.authors | judged.package.manifest.claimed_authors:
+        raise Refused(f"{who} made part of {package}, and nobody approves their own work", hint="ask another reviewer")
+    if judged.package.faults:
+        raise Refused(
+            f"{package} cannot be approved: {judged.package.faults[0].message}",
+            hint="its applicant revokes it and releases the tasks again",
+        )
+    return _say(desk, now, judged, who, Say.APPROVE, message)
+
+
+def reject(desk: Desk, package: PackageName, *, message: str) -> Said:
+    """Say no, and close the package; its tasks are pending again."""
+    return until_first(lambda: _close(desk, package, Say.REJECT, message))
+
+
+def revoke(desk: Desk, package: PackageName, *, message: str = "") -> Said:
+    """Take an unreleased package back; its tasks are pending again."""
+    return until_first(lambda: _close(desk, package, Say.REVOKE, message))
+
+
+def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
+    now = desk.look()
+    settlement = Settlement.REJECTED if say is Say.REJECT else Settlement.REVOKED
+    became = now.archive.outcome(package)
+    who = desk.forge.whoami(now.workspace).member
+    if became is not None and became.status == str(settlement) and package_ref(package) not in now.refs and who:
+        return Said(package=package, head=now.main, say=say, by=who, was_said=True)
+    if say is Say.REJECT:
+        who = desk.allowed(Action.APPROVE, now.workspace)
+    judged = judge(desk, now, package)
+    review = judged.review
+    if review is None:
+        raise NotFound(f"there is no package {package}")
+    authors = judged.package.authors | judged.package.manifest.claimed_authors
+    if say is Say.REVOKE:
+        who = desk.allowed(Action.REVOKE_OWN, now.workspace)
+        if who not in authors:
+            who = desk.allowed(Action.REVOKE_ANY, now.workspace)
+    if who is None:
+        raise AssertionError("authorize lets nobody unknown do anything")
+    if say is Say.REJECT and who in authors:
+        raise Refused(f"{who} made part of {package}", hint=f"take it back: `gitrelease package revoke {package}`")
+    said = _say(desk, now, judged, who, say, message)
+    review = desk.forge.find(package, now.workspace) or review
+    closed = judge_branch(desk.repo, desk.forge, now.ground, review)
+    status = Status.REJECTED if say is Say.REJECT else Status.REVOKED
+    outcome = replace(summarize(desk, now, closed), status=status, missing=())
+    entry = ArchiveEntry(
+        by=who, package=package, settlement=settlement, head=review.head, log=review.log, message=message
+    )
+    archived = now.archive.extended(desk.pen, entry, outcome=outcome)
+    moves = [
+        RefMove(ref=package_ref(package), new=None, expected=review.head),
+        RefMove(ref=ARCHIVE, new=archived, expected=now.archive.tip),
+    ]
+    if review.log is not None:
+        moves.append(RefMove(ref=review_ref(package), new=None, expected=review.log))
+    desk.repo.push(moves)
+    return said
+
+
+def _say(desk: Desk, now: Situation, judged: Judged, who: MemberId, say: Say, message: str) -> Said:
+    """Record an opinion, unless the same person's last word on the same content is the same."""
+    review = judged.review
+    if review is None:
+        raise AssertionError("whoever speaks has a review to speak of")
+    mine = [opinion for opinion in review.opinions if opinion.actor.member == who and opinion.say is not Say.ASK]
+    same = bool(mine) and mine[-1].say is say and mine[-1].manifest == judged.package.manifest_id
+    if not same:
+        statement = Statement(
+            say=say,
+            workspace=now.workspace.id,
+            root=now.ledger.root,
+            manifest=judged.package.manifest_id,
+            message=message,
+        )
+        desk.forge.say(review, statement)
+    return Said(package=review.package, head=review.head, say=say, by=who, was_said=same)
+
+
+def withdraw(desk: Desk, package: PackageName, *, message: str = "") -> Said:
+    """Take back what one said of a package, a yes or a no."""
+
+    def attempt() -> Said:
+        now = desk.look()
+        who = desk.allowed(Action.APPROVE, now.workspace)
+        return _say(desk, now, judge(desk, now, package), who, Say.WITHDRAW, message)
+
+    return until_first(attempt)
+
+
+def add_reviewer(desk: Desk, package: PackageName, reviewer: str) -> Said:
+    """Ask one more person to review; the head stays, and so do the approvals."""
+
+    def attempt() -> Said:
+        now = desk.look()
+        who = desk.allowed(Action.RELEASE, now.workspace)
+        judged = judge(desk, now, package)
+        if judged.review is None:
+            raise NotFound(f"there is no package {package}")
+        authors = judged.package.authors | judged.package.manifest.claimed_authors
+        asked = check_reviewer(now.workspace, reviewer, authors)
+        known = {*judged.package.manifest.reviewers, *judged.review.asked}
+        if asked not in known:
+            statement = Statement(
+                say=Say.ASK,
+                workspace=now.workspace.id,
+                root=now.ledger.root,
+                manifest=judged.package.manifest_id,
+                asks=(asked,),
+            )
+            desk.forge.say(judged.review, statement)
+        return Said(package=package, head=judged.package.head, say=Say.ASK, by=who, was_said=asked in known)
+
+    return until_first(attempt)
+
+

@@ -1,0 +1,238 @@
+"""`gitrelease rollback`: go back to an earlier release by a new package, reviewed like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gitrelease.commands import Desk, until_first
+from gitrelease.commands.release import (
+    Released,
+    check_plan,
+    compose,
+    is_taken,
+    plan_items,
+    publish,
+    same_package,
+    with_reviewers,
+)
+from gitrelease.core.item import ItemState, change_between, document_path
+from gitrelease.core.names import (
+    BlobId,
+    CommitId,
+    ItemKey,
+    PackageName,
+    TaskId,
+    package_name,
+    task_ref,
+)
+from gitrelease.core.package import Manifest, PlannedItem, Purpose, RestoredPath, default_name
+from gitrelease.core.rollback import items_to_roll_back
+from gitrelease.core.task import Task, highest
+from gitrelease.core.workspace import Action
+from gitrelease.documents import set_version
+from gitrelease.errors import NotFound, Refused, UsageError
+from gitrelease.reading.situation import Situation
+from gitrelease.reading.standing import item_meant, read_standings
+from gitrelease.reading.tasks import open_task_refs, read_tasks, task_message
+from gitrelease.reading.trees import held, read_manifest, read_states
+from gitrelease.repo import RefMove
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackRequest:
+    """What somebody wants to go back."""
+
+    package: PackageName | None = None
+    items: tuple[str, ...] = ()
+    unapproved: bool = False
+    reviewers: tuple[str, ...] = ()
+    message: str = ""
+    name: str | None = None
+
+
+def rollback(desk: Desk, request: RollbackRequest, *, dry_run: bool = False) -> Released:
+    """Propose to go back: to before a release, or to what was approved where the main branch holds other."""
+    if request.unapproved == (request.package is not None):
+        raise UsageError("say what to roll back", hint="name a package, or give --unapproved")
+    if request.unapproved:
+        return until_first(lambda: _restore(desk, request, dry_run=dry_run))
+    return until_first(lambda: _roll_back(desk, request, dry_run=dry_run))
+
+
+def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released:
+    now = desk.look()
+    who = desk.allowed(Action.ROLL_BACK, now.workspace)
+    name = request.package
+    if name is None:
+        raise UsageError("say which package to roll back")
+    released = _released(desk, now, name)
+    asked = [item_meant(desk.repo, now.approved, text) for text in request.items]
+    states = read_states(desk.repo, now.approved, [planned.item for planned in released.items])
+    chosen = [
+        planned
+        for planned in items_to_roll_back(released, states, asked)
+        if _differs(planned.before, states[planned.item])
+    ]
+    if not chosen:
+        raise Refused(f"everything is as it was before {name}", hint="there is nothing to roll back")
+    if unapproved := now.unapproved_items & {planned.item for planned in chosen}:
+        raise Refused(
+            f"the main branch holds {min(unapproved)} as nobody approved it",
+            hint="`gitrelease rollback --unapproved` puts back what was approved first",
+        )
+    tasks = _tasks(desk, now, chosen, states, name)
+    standings = read_standings(desk.repo, desk.forge, now)
+    if old := same_package(standings.packages, {task.commit for task in tasks}, who):
+        return Released(manifest=old.manifest, head=old.head, asked=old.manifest.reviewers, findings=(), is_old=True)
+    package = _name(desk, now, request, [planned.item for planned in chosen])
+    items = plan_items(desk, now, tasks, package)
+    manifest, reviewers = compose(
+        now,
+        name=package,
+        who=who,
+        items=items,
+        purpose=Purpose.ROLLBACK,
+        reviewers=request.reviewers,
+        execute=False,
+        message=request.message or f"Roll back {name}",
+        rolls_back=name,
+    )
+    findings = check_plan(desk, now, items)
+    if dry_run:
+        return Released(manifest=manifest, head=None, asked=reviewers, findings=tuple(findings), is_dry_run=True)
+    moves = [
+        RefMove(ref=task_ref(task.id), new=task.commit, expected=None)
+        for task in tasks
+        if task_ref(task.id) not in now.refs
+    ]
+    if moves:
+        desk.repo.push(moves)
+    head = publish(desk, now, manifest, tasks)
+    return Released(manifest=manifest, head=head, asked=reviewers, findings=tuple(findings))
+
+
+def _released(desk: Desk, now: Situation, name: PackageName) -> Manifest:
+    read = read_manifest(desk.repo, now.approved, name)
+    if read is None:
+        summary = now.ledger.summary(name) or now.archive.outcome(name)
+        if summary is not None:
+            raise Refused(f"{name} is {summary.status}: there is nothing of it to roll back")
+        raise NotFound(f"no package {name} was released", hint="`gitrelease package list --status successful`")
+    return read[1]
+
+
+def _differs(before: ItemState | None, now: ItemState | None) -> bool:
+    """Say whether going back changes anything at all."""
+    old = before.files if before else {}
+    new = now.files if now else {}
+    return dict(old) != dict(new)
+
+
+def _tasks(
+    desk: Desk,
+    now: Situation,
+    chosen: Sequence[PlannedItem],
+    states: Mapping[ItemKey, ItemState | None],
+    name: PackageName,
+) -> list[Task]:
+    """Make a task of each item that goes back, or take the one that a run before this one made."""
+    items = [planned.item for planned in chosen]
+    settled = now.archive.numbers(items)
+    waiting = open_task_refs(now.refs)
+    made: dict[TaskId, CommitId] = {}
+    for planned in chosen:
+        state = states[planned.item]
+        mine = {id_.version: commit for id_, commit in waiting.items() if id_.item == planned.item}
+        top = highest(
+            recorded=state.version if state else 0, settled=settled.get(planned.item, 0), waiting=list(mine)
+        )
+        words = f"Roll back {planned.item} to before {name}"[:128]
+        if top in mine and _is_ours(desk, mine[top], words, now.main):
+            made[TaskId(item=planned.item, version=top)] = mine[top]
+            continue
+        id_ = TaskId(item=planned.item, version=top + 1)
+        made[id_] = _freeze(desk, now, id_, planned.before, state, words)
+    tasks, malformed = read_tasks(desk.repo, desk.forge, made, now.workspace)
+    if malformed:
+        raise Refused(malformed[0].reason.message)
+    return sorted(tasks, key=lambda task: items.index(task.item))
+
+
+def _is_ours(desk: Desk, commit: CommitId, words: str, main: CommitId) -> bool:
+    """Recognise a task of the same rollback, made by the same person on the same main branch."""
+    found = desk.repo.commit(commit)
+    return (
+        found.message.partition("\n")[0] == words
+        and found.author.email == desk.pen.identity.email
+        and found.parents == (main,)
+    )
+
+
+def _freeze(
+    desk: Desk, now: Situation, id_: TaskId, before: ItemState | None, state: ItemState | None, words: str
+) -> CommitId:
+    files = _numbered(desk, before, id_.version)
+    edits: dict[str, BlobId | None] = dict.fromkeys(state.files if state else ())
+    edits.update(files)
+    tree = desk.repo.write_tree(desk.repo.tree_of(now.main), edits)
+    change = change_between(state, after_exists=bool(files))
+    return desk.pen.commit(desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words))
+
+
+def _numbered(desk: Desk, state: ItemState | None, version: int) -> dict[str, BlobId]:
+    """Give the files of an earlier state under a new number: everything else stays to the byte."""
+    if state is None or not state.exists:
+        return {}
+    files: dict[str, BlobId] = {path: pin.blob for path, pin in state.files.items()}
+    home = document_path(files)
+    if home is not None:
+        data = set_version(desk.repo.blob(files[home]), version, file=home)
+        files[home] = desk.repo.write_blob(data)
+    return files
+
+
+def _name(desk: Desk, now: Situation, request: RollbackRequest, items: Sequence[ItemKey]) -> PackageName:
+    name = package_name(request.name) if request.name else default_name(items, desk.now())
+    if is_taken(now, name):
+        raise Refused(f"there was a package {name} before", hint="give another --name, or try again")
+    return name
+
+
+def _restore(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released:
+    now = desk.look()
+    who = desk.allowed(Action.ROLL_BACK, now.workspace)
+    if not now.unapproved:
+        raise NotFound("the main branch holds nothing that nobody approved", hint="`gitrelease status` shows how it stands")
+    restores = []
+    for change in now.unapproved:
+        entry = desk.repo.tree_entry(now.approved, change.path)
+        restores.append(
+            RestoredPath(
+                path=change.path, found=held(change.after), approved=None if entry is None else entry.blob
+            )
+        )
+    for package in (one for one in read_standings(desk.repo, desk.forge, now).packages if one.author.member == who):
+        if package.manifest.restores == tuple(restores):
+            asked = package.manifest.reviewers
+            return Released(manifest=package.manifest, head=package.head, asked=asked, findings=(), is_old=True)
+    name = package_name(request.name) if request.name else package_name(f"restore_{desk.now():%Y%m%d%H%M%S}")
+    if is_taken(now, name):
+        raise Refused(f"there was a package {name} before", hint="give another --name, or try again")
+    draft = Manifest(
+        name=name,
+        workspace=now.workspace.id,
+        root=now.ledger.root,
+        main=now.ledger.main,
+        purpose=Purpose.RESTORE,
+        applicant=who,
+        description=request.message or "Put back what was approved",
+        reviewers=(),
+        execute=False,
+        restores=tuple(restores),
+    )
+    manifest, reviewers = with_reviewers(now.workspace, draft, request.reviewers)
+    if dry_run:
+        return Released(manifest=manifest, head=None, asked=reviewers, findings=(), is_dry_run=True)
+    head = publish(desk, now, manifest, ())
+    return Released(manifest=manifest, head=head, asked=reviewers, findings=())

@@ -1,0 +1,402 @@
+"""`gitrelease submit`: freeze items as versions, each a branch of its own that awaits release."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gitrelease.checking import MOST_ENTRIES, Draft, check_drafts
+from gitrelease.commands import Desk, until_first
+from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
+from gitrelease.core.finding import Finding, has_errors
+from gitrelease.core.item import Change, ItemState, change_between
+from gitrelease.core.names import (
+    ARCHIVE,
+    BlobId,
+    CommitId,
+    ItemKey,
+    Kind,
+    MemberId,
+    TaskId,
+    place_of,
+    task_ref,
+)
+from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task, highest
+from gitrelease.core.workspace import Action
+from gitrelease.documents import DocumentRefused, set_version
+from gitrelease.errors import NotFound, Refused, UsageError
+from gitrelease.reading.judging import existing, users_in
+from gitrelease.reading.packages import open_packages, tasks_in_review
+from gitrelease.reading.situation import Situation
+from gitrelease.reading.sources import (
+    AtCommit,
+    Source,
+    WorkingTree,
+    find_document,
+    git_hash,
+    item_files,
+    items_named,
+)
+from gitrelease.reading.tasks import open_task_refs, read_tasks, task_message
+from gitrelease.reading.trees import read_states
+from gitrelease.repo import RefMove
+
+
+class CheckFailed(Refused):
+    """What was to be submitted or released has findings that stop it."""
+
+    code = "check-failed"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        errors = [finding for finding in findings if has_errors([finding])]
+        first = errors[0]
+        where = f"{first.file}:{first.line or 1}"
+        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        super().__init__(f"{where}: {first.message}{more}", hint=first.hint or "`gitrelease check` lists all findings")
+
+
+class PendingByOther(Refused):
+    """Somebody else's version of the item awaits release."""
+
+    code = "pending-by-other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """One item that was submitted, or needed no submitting."""
+
+    item: ItemKey
+    change: Change | None
+    """None when there was nothing to submit."""
+    task: TaskId | None
+    commit: CommitId | None = None
+    supersedes: tuple[TaskId, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitResult:
+    """What a submit did, or would do."""
+
+    items: tuple[Submitted, ...]
+    findings: tuple[Finding, ...]
+    is_dry_run: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asked to submit."""
+
+    items: tuple[str, ...] = ()
+    everything: bool = False
+    description: str | None = None
+    delete: bool = False
+    supersede: bool = False
+    ref: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Version:
+    """One version that is about to be frozen."""
+
+    item: ItemKey
+    number: int
+    change: Change
+    state: ItemState | None
+    files: Mapping[str, bytes]
+    working: tuple[str, bytes] | None
+    """The document as it lies in the working tree, whose number is to be set."""
+    retired: tuple[Task, ...] = ()
+
+    @property
+    def id(self) -> TaskId:
+        return TaskId(item=self.item, version=self.number)
+
+    @property
+    def numbered(self) -> tuple[str, bytes, bytes] | None:
+        """The working document, as it was read and as it is to be."""
+        if self.working is None:
+            return None
+        path, read = self.working
+        return path, read, self.files[path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Idle:
+    """An item that needs no submitting; its working file may still lack the number it was submitted under."""
+
+    told: Submitted
+    numbered: tuple[str, bytes, bytes] | None = None
+
+
+def submit(desk: Desk, request: Request, *, dry_run: bool = False) -> SubmitResult:
+    """Freeze items as the next versions, all or none, and write the numbers into the working files."""
+    if request.description is not None and len(request.description) > DESCRIPTION_CHARACTERS:
+        raise UsageError(
+            f"the description has {len(request.description)} characters; at most {DESCRIPTION_CHARACTERS} fit",
+            hint="say the rest in the package",
+        )
+    if request.description is not None and ("\n" in request.description or not request.description.strip()):
+        raise UsageError("a description is one line of text", hint='write -m "why this changes"')
+    if not request.items and not request.everything:
+        raise UsageError("say what to submit", hint="name items, or give --all")
+    return until_first(lambda: _submit(desk, request, dry_run=dry_run))
+
+
+def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
+    now = desk.look()
+    who = desk.allowed(Action.SUBMIT, now.workspace)
+    source = _source(desk, now, request.ref)
+    items = items_named(desk.repo, source, now.approved, request.items, everything=request.everything)
+    states = read_states(desk.repo, now.approved, items)
+    waiting = _waiting(desk, now, items)
+    packages, _ = open_packages(desk.repo, now.refs, now.workspace)
+    in_review = tasks_in_review(packages, now.workspace)
+    settled = now.archive.numbers(items)
+
+    versions: list[_Version] = []
+    idle: list[_Idle] = []
+    for item in items:
+        others = waiting.get(item, ())
+        made = _version(request, now, source, item, states[item], others, settled.get(item, 0))
+        if isinstance(made, _Version):
+            made = _already(made, [task for task in others if task.submitter.member == who])
+        if isinstance(made, _Idle):
+            idle.append(made)
+        else:
+            versions.append(_retire(desk, made, others, in_review, who, take_over=request.supersede))
+    if any(v.item.kind is Kind.WORKSPACE for v in versions) and len(versions) > 1:
+        raise Refused("a change of the workspace travels alone", hint="submit workspace.yaml by itself")
+    findings = check_drafts(
+        [Draft(item=v.item, files=v.files, version=v.number) for v in versions],
+        existing(desk.repo, now.approved),
+        users_in(desk.repo, now.approved),
+        now.workspace,
+        supports=desk.objections(now.workspace),
+        bytes_of=lambda path: desk.repo.content(now.approved, path),
+    )
+    findings += _crowded(desk, now, versions)
+    if has_errors(findings):
+        raise CheckFailed(findings)
+    result = [
+        Submitted(
+            item=v.item,
+            change=v.change,
+            task=v.id,
+            supersedes=tuple(task.id for task in v.retired),
+        )
+        for v in versions
+    ]
+    if dry_run:
+        return SubmitResult(items=(*result, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=True)
+
+    commits = {v.id: _freeze(desk, now, v, request.description) for v in versions}
+    _push(desk, now, versions, commits, who)
+    everything: list[_Version | _Idle] = [*versions, *idle]
+    for entry in everything:
+        _number_working_file(desk, entry)
+    done = [
+        Submitted(item=s.item, change=s.change, task=s.task, supersedes=s.supersedes, commit=commits[v.id])
+        for s, v in zip(result, versions, strict=True)
+    ]
+    return SubmitResult(items=(*done, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=False)
+
+
+def _source(desk: Desk, now: Situation, ref: str | None) -> Source:
+    if ref is None:
+        return WorkingTree(repo=desk.repo, base=now.main)
+    commit = desk.repo.resolve(ref)
+    if commit is None:
+        raise NotFound(f"there is no commit called {ref!r}", hint="give a branch, a tag or a commit id")
+    return AtCommit(repo=desk.repo, commit=commit, base=now.main)
+
+
+def _waiting(desk: Desk, now: Situation, items: Sequence[ItemKey]) -> dict[ItemKey, tuple[Task, ...]]:
+    """Read the tasks of these items that have branches, in order of number."""
+    folded = {item.folded: item for item in items}
+    mine = {id_: commit for id_, commit in open_task_refs(now.refs).items() if id_.item.folded in folded}
+    tasks, _ = read_tasks(desk.repo, desk.forge, mine, now.workspace)
+    found: dict[ItemKey, tuple[Task, ...]] = {}
+    for task in sorted(tasks, key=lambda task: task.id.version):
+        item = folded[task.item.folded]
+        found[item] = (*found.get(item, ()), task)
+    return found
+
+
+def _version(
+    request: Request,
+    now: Situation,
+    source: Source,
+    item: ItemKey,
+    state: ItemState | None,
+    waiting: Sequence[Task],
+    settled: int,
+) -> _Version | _Idle:
+    if item in now.unapproved_items:
+        raise Refused(
+            f"the main branch holds {item} as nobody approved it",
+            hint="`gitrelease rollback --unapproved` puts back what was approved",
+        )
+    recorded = state.version if state else 0
+    number = highest(recorded=recorded, settled=settled, waiting=[task.id.version for task in waiting]) + 1
+    document = find_document(source, item, state)
+    if request.delete:
+        if item.kind is Kind.WORKSPACE:
+            raise Refused("a workspace cannot be deleted")
+        if document is not None and isinstance(source, AtCommit):
+            raise Refused(f"{item} is still there at {request.ref}", hint="delete its files in that commit")
+        if state is None or not state.exists:
+            raise NotFound(f"{item} was never released, so there is nothing to delete", hint="remove the files")
+        return _Version(item=item, number=number, change=Change.DELETE, state=state, files={}, working=None)
+    if document is None:
+        there = state is not None and state.exists
+        raise NotFound(
+            f"the files of {item} are missing" if there else f"there is no {item}",
+            hint=f"to take it out of production: `gitrelease submit {item} --delete`" if there else None,
+        )
+    raw = item_files(source, document)
+    change = change_between(state, after_exists=True)
+    files = {**raw, document: _numbered(raw[document], document, number)}
+    if state is not None and state.exists:
+        same = {**raw, document: _numbered(raw[document], document, state.version)}
+        if {path: git_hash(data) for path, data in same.items()} == {p: pin.blob for p, pin in state.files.items()}:
+            told = Submitted(item=item, change=None, task=None, note=f"is what version {state.version} is")
+            return _Idle(told=told)
+    working = None if isinstance(source, AtCommit) else (document, raw[document])
+    return _Version(item=item, number=number, change=change, state=state, files=files, working=working)
+
+
+def _numbered(data: bytes, path: str, number: int) -> bytes:
+    """Set the number of a version; a file that cannot be parsed stays, and the check says what is wrong."""
+    try:
+        return set_version(data, number, file=path)
+    except DocumentRefused:
+        return data
+
+
+def _already(version: _Version, mine: Sequence[Task]) -> _Version | _Idle:
+    """See whether the same person's newest waiting version is this very content, from the same beginning.
+
+    Then a run before this one was cut short, or nothing changed since: there is nothing to freeze.
+    """
+    if not mine:
+        return version
+    last = mine[-1]
+    before = {path: pin.held for path, pin in version.state.files.items()} if version.state else {}
+    files = dict(version.files)
+    if version.working is not None:
+        path, read = version.working
+        files[path] = _numbered(read, path, last.id.version)
+    elif files:
+        document = next(path for path in files if place_of(path).is_document)
+        files[document] = _numbered(files[document], document, last.id.version)
+    if {path: git_hash(data) for path, data in files.items()} != last.after or before != last.before:
+        return version
+    told = Submitted(item=version.item, change=None, task=last.id, commit=last.commit, note=f"awaits release as {last.id}")
+    numbered = None if version.working is None else (*version.working, files[version.working[0]])
+    return _Idle(told=told, numbered=numbered)
+
+
+def _retire(
+    desk: Desk,
+    version: _Version,
+    waiting: Sequence[Task],
+    in_review: Mapping[CommitId, object],
+    who: MemberId,
+    *,
+    take_over: bool,
+) -> _Version:
+    """Say which waiting tasks the new version supersedes; another person's only when that was asked for."""
+    free = [task for task in waiting if task.commit not in in_review]
+    others = [task for task in free if task.submitter.member != who]
+    if others and not take_over:
+        other = others[-1]
+        raise PendingByOther(
+            f"{other.id} by {other.submitter.person} awaits release\n{_shown_difference(desk, other, version)}",
+            hint=f"talk to {other.submitter.person}, or take it over with --supersede; both then count as submitters",
+        )
+    return replace(version, retired=tuple(free))
+
+
+def _shown_difference(desk: Desk, other: Task, version: _Version, most: int = 40) -> str:
+    """Show how somebody's waiting version and the new one differ, briefly."""
+    lines: list[str] = []
+    blobs = desk.repo.blobs([BlobId(held) for held in other.after.values()])
+    for path in sorted({*other.after, *version.files}):
+        theirs = blobs[BlobId(other.after[path])] if path in other.after else b""
+        ours = version.files.get(path, b"")
+        if theirs != ours:
+            lines += difflib.unified_diff(
+                theirs.decode(errors="replace").splitlines(),
+                ours.decode(errors="replace").splitlines(),
+                f"{other.id}: {path}",
+                f"yours: {path}",
+                lineterm="",
+            )
+    shown = lines[:most]
+    return "\n".join(shown + ([f"… and {len(lines) - most} more lines"] if len(lines) > most else []))
+
+
+def _crowded(desk: Desk, now: Situation, versions: Sequence[_Version]) -> list[Finding]:
+    """Find directories that would hold more entries than a directory may."""
+    coming: dict[str, set[str]] = {}
+    for version in versions:
+        for path in version.files.keys() - (version.state.files.keys() if version.state else set()):
+            coming.setdefault(path.rpartition("/")[0], set()).add(path)
+    findings = []
+    for folder, paths in sorted(coming.items()):
+        held = {entry.path for entry in desk.repo.list_tree(now.main, folder)} if folder else set()
+        if len(held | paths) > MOST_ENTRIES:
+            findings.append(
+                Finding(
+                    code="directory-full",
+                    file=min(paths),
+                    message=f"{folder} would hold {len(held | paths)} entries; a directory holds at most {MOST_ENTRIES}",
+                    hint="put it into another directory",
+                )
+            )
+    return findings
+
+
+def _freeze(desk: Desk, now: Situation, version: _Version, description: str | None) -> CommitId:
+    """Write the commit of a version: the main branch, and this item's files."""
+    edits: dict[str, BlobId | None] = dict.fromkeys(version.state.files if version.state else ())
+    blobs = desk.repo.write_blobs(list(version.files.values()))
+    edits.update(zip(version.files, blobs, strict=True))
+    tree = desk.repo.write_tree(desk.repo.tree_of(now.main), edits)
+    over = [task.commit for task in version.retired]
+    words = description or f"{version.change} {version.item}"[:DESCRIPTION_CHARACTERS]
+    message = task_message(version.id, version.change, words, over)
+    return desk.pen.commit(desk.repo, tree=tree, parents=(now.main,), message=message)
+
+
+def _push(
+    desk: Desk, now: Situation, versions: Sequence[_Version], commits: Mapping[TaskId, CommitId], who: MemberId
+) -> None:
+    """Create all branches and archive what they supersede, at once."""
+    if not versions:
+        return
+    moves = [RefMove(ref=task_ref(v.id), new=commits[v.id], expected=None) for v in versions]
+    retired = [task for version in versions for task in version.retired]
+    if retired:
+        entry = ArchiveEntry(
+            by=who,
+            tasks=tuple(
+                SettledTask(id=task.id, commit=task.commit, settlement=Settlement.SUPERSEDED) for task in retired
+            ),
+        )
+        moves += [RefMove(ref=task_ref(task.id), new=None, expected=task.commit) for task in retired]
+        archived = now.archive.extended(desk.pen, entry)
+        moves.append(RefMove(ref=ARCHIVE, new=archived, expected=now.archive.tip))
+    desk.repo.push(moves)
+
+
+def _number_working_file(desk: Desk, entry: _Version | _Idle) -> None:
+    """Write the number into the working file, unless somebody has changed the file meanwhile."""
+    if entry.numbered is None:
+        return
+    path, read, frozen = entry.numbered
+    if frozen != read and desk.repo.read_working(path) == read:
+        desk.repo.write_working(path, frozen)

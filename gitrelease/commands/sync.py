@@ -1,0 +1,365 @@
+"""`gitrelease sync`: bring production in line with what was approved and merged, whichever event woke it.
+
+It asks for all that is outstanding, never for one event: events get lost, doubled and reordered.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import monotonic, sleep
+
+from gitrelease.commands import Desk
+from gitrelease.commands.applying import (
+    FAILING,
+    Applied,
+    TakenOver,
+    WorkOrder,
+    begin,
+    refuse,
+    take_over,
+)
+from gitrelease.commands.views import summarize
+from gitrelease.core.finding import Severity
+from gitrelease.core.ledger import Event, Evidence, ItemResult, Receipt, Work
+from gitrelease.core.names import LEDGER, CommitId, ItemKey, MemberId, PackageName
+from gitrelease.core.package import Reason
+from gitrelease.core.plan import mapping_digest
+from gitrelease.core.status import Status
+from gitrelease.core.workspace import Action, TargetSettings
+from gitrelease.errors import Exit, HalfDone, RaceLost, Refused
+from gitrelease.reading.deployables import all_states, mappings_of, read_jobs
+from gitrelease.reading.judging import Judged
+from gitrelease.reading.ledger import receipt_of
+from gitrelease.reading.production import deviations
+from gitrelease.reading.situation import Merged, Situation, with_package
+from gitrelease.reading.standing import item_meant
+from gitrelease.reading.tasks import belongs
+from gitrelease.reading.trees import read_manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRequest:
+    """What somebody asked of a sync beyond all that is outstanding."""
+
+    retry: bool = False
+    repair: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageSync:
+    """What a sync did with one package, or would do."""
+
+    name: PackageName
+    status: Status
+    results: tuple[ItemResult, ...] = ()
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncResult:
+    """What a sync did, and what it found that it leaves alone."""
+
+    packages: tuple[PackageSync, ...]
+    other: tuple[Applied, ...]
+    """Baselines, retries and repairs."""
+    unapproved: tuple[str, ...]
+    """Paths that the main branch holds as nobody approved them."""
+    waiting: tuple[PackageSync, ...]
+    """Packages that were merged and are not approved."""
+    drifted: tuple[tuple[str, ItemKey], ...]
+    behind: tuple[tuple[str, ItemKey], ...]
+    notes: tuple[str, ...] = ()
+    is_dry_run: bool = False
+
+    @property
+    def exit(self) -> Exit:
+        """What the exit code says: 1 when anything is not as it should be (design 8)."""
+        bad = any(one.status in {Status.FAILED, Status.REFUSED} for one in self.packages)
+        if bad or self.unapproved or self.waiting or self.drifted or self.behind:
+            return Exit.REFUSED
+        return Exit.WAITING if self.is_dry_run and self.packages else Exit.DONE
+
+
+def sync(desk: Desk, request: SyncRequest) -> SyncResult:
+    """Apply every approved package that the ledger does not hold, in order, and report the rest.
+
+    Raises:
+        HalfDone: something was begun that could not be finished; the next sync finishes it.
+    """
+    if desk.root is None:
+        raise Refused(
+            "the trust root is not known, so any ledger would be believed",
+            hint="set GITRELEASE_ROOT to the commit id that `gitrelease init` printed",
+        )
+    run = secrets.token_hex(8)
+    done: list[Applied] = []
+    asked = replace(request)
+    races = 0
+    while True:
+        now = desk.look()
+        runner = desk.allowed(Action.SYNC, now.workspace)
+        if request.dry_run:
+            return _report(desk, now, _would_do(desk, now), is_dry_run=True)
+        try:
+            made = _next(desk, now, asked, runner=runner, run=run)
+        except TakenOver as lost:
+            desk.say(f"{lost.message}; giving way")
+            continue
+        except RaceLost:
+            races += 1
+            if races > 50:
+                raise
+            sleep(0.02 * races)
+            continue
+        if made is None:
+            return _report(desk, now, done)
+        races = 0
+        done.append(made)
+        if made.work is Work.RETRY:
+            asked = replace(asked, retry=False)
+        if made.work is Work.REPAIR:
+            asked = replace(asked, repair=())
+
+
+def _next(desk: Desk, now: Situation, asked: SyncRequest, *, runner: MemberId, run: str) -> Applied | None:
+    """Do the next piece of work, or nothing when production is in line."""
+    if now.ledger.receipt.is_open:
+        return _finish_others(desk, now, runner=runner, run=run)
+    if order := _baseline(desk, now):
+        desk.say(f"{order.work}: {', '.join(order.targets or ())}, {len(order.items)} items")
+        return begin(desk, now, order, runner=runner, run=run)
+    for merged in now.merged:
+        if merged.judged is None:
+            continue
+        order = _order_for(desk, now, merged, merged.judged)
+        if merged.is_approved:
+            if reasons := _unsupported(desk, now, merged.judged):
+                return refuse(desk, now, order, reasons, runner=runner, run=run)
+            desk.say(f"package {merged.name}: {len(order.items)} items")
+            return begin(desk, now, order, runner=runner, run=run)
+        if reasons := _hopeless(now, merged, merged.judged):
+            return refuse(desk, now, order, reasons, runner=runner, run=run)
+    if asked.retry and (order := _retry(desk, now)):
+        return begin(desk, now, order, runner=runner, run=run)
+    if asked.repair:
+        return begin(desk, now, _repair(desk, now, asked.repair), runner=runner, run=run)
+    return None
+
+
+def _order_for(desk: Desk, now: Situation, merged: Merged, judged: Judged) -> WorkOrder:
+    """Say what applying a package takes; what is approved before it is in the ledger by now."""
+    package = judged.package
+    tree = with_package(desk.repo, now.ledger.tree, package.manifest.difference(package.manifest_id))
+    return WorkOrder(
+        work=Work.PACKAGE,
+        items=tuple(planned.item for planned in package.manifest.items),
+        tree=tree,
+        package=merged.name,
+        manifest=package.manifest,
+        evidence=Evidence(
+            main_before=merged.before,
+            main_after=merged.merge,
+            manifest=package.manifest_id,
+            head=package.head,
+            log=judged.review.log if judged.review else None,
+            tasks=tuple(planned.task for planned in package.manifest.items),
+            approvals=tuple(opinion.id for opinion in judged.verdict.approvals),
+        ),
+        summary=summarize(desk, now, judged, is_merged=True),
+    )
+
+
+def _unsupported(desk: Desk, now: Situation, judged: Judged) -> list[Reason]:
+    """Find what a target cannot hold of a package; then the package is refused as a whole."""
+    objections = desk.objections(now.ledger.workspace)
+    return [
+        Reason(code=problem.code, message=f"{planned.item}: {problem.message}")
+        for planned in judged.package.manifest.items
+        if planned.after.exists
+        for job in read_jobs(desk.repo, planned.item, planned.after)
+        for problem in objections(job)
+        if problem.severity is Severity.ERROR
+    ]
+
+
+def _hopeless(now: Situation, merged: Merged, judged: Judged) -> list[Reason]:
+    """Say why a package that people approved can never be applied, if so.
+
+    One that starts from a package which is merged and not approved yet waits for it: a late yes counts.
+    """
+    obstacles = judged.package.obstacles
+    if not obstacles or not judged.verdict.is_approved_but_for(obstacles):
+        return []
+    items = {planned.item for planned in judged.package.manifest.items}
+    for earlier in now.merged:
+        if earlier.name == merged.name:
+            break
+        before = {planned.item for planned in earlier.judged.package.manifest.items} if earlier.judged else items
+        if not earlier.is_approved and before & items:
+            return []
+    return list(obstacles)
+
+
+def _baseline(desk: Desk, now: Situation) -> WorkOrder | None:
+    """Give a target everything when it is new, or when its names of production changed."""
+    for settings in now.ledger.workspace.targets:
+        standing = now.ledger.standing(settings.name)
+        if standing is not None and standing.mapping == _mapping(settings):
+            continue
+        states = all_states(desk.repo, now.ledger.tree)
+        return WorkOrder(
+            work=Work.BASELINE,
+            items=tuple(sorted(item for item, state in states.items() if state.exists)),
+            tree=now.ledger.tree,
+            targets=(settings.name,),
+            overwrite=standing is None,
+        )
+    return None
+
+
+def _mapping(settings: TargetSettings) -> str:
+    return mapping_digest(mappings_of(settings))
+
+
+def _retry(desk: Desk, now: Situation) -> WorkOrder | None:
+    """Deploy the newest approved version of what failed before."""
+    del desk
+    behind: dict[ItemKey, None] = {}
+    for settings in now.ledger.workspace.targets:
+        standing = now.ledger.standing(settings.name)
+        held = now.ledger.holdings(settings.name, standing.behind if standing else ())
+        failed = (item for item, holding in held.items() if holding.status in FAILING)
+        behind.update(dict.fromkeys(failed))
+    if not behind:
+        return None
+    return WorkOrder(work=Work.RETRY, items=tuple(behind), tree=now.ledger.tree)
+
+
+def _repair(desk: Desk, now: Situation, texts: Sequence[str]) -> WorkOrder:
+    """Bring back what the ledger says of some items, whatever a target holds of them."""
+    items = tuple(dict.fromkeys(item_meant(desk.repo, now.ledger.tree, text) for text in texts))
+    return WorkOrder(work=Work.REPAIR, items=items, tree=now.ledger.tree, overwrite=True)
+
+
+def _finish_others(desk: Desk, now: Situation, *, runner: MemberId, run: str) -> Applied | None:
+    """Wait for the runner that holds the ledger, and take over once it shows no sign of life."""
+    receipt = now.ledger.receipt
+    lease = now.ledger.workspace.lease
+    if receipt.run != run and not _has_died(desk, now, lease):
+        raise RaceLost("the runner that holds the ledger is alive")
+    desk.say(f"taking over {receipt.subject} from {receipt.runner}")
+    return take_over(desk, now, _order_of(desk, now), runner=runner, run=run)
+
+
+def _has_died(desk: Desk, now: Situation, lease: float) -> bool:
+    """Watch the ledger for a lease, by our own clock; the times in it are only claims."""
+    desk.say(f"{now.ledger.receipt.runner} is at work on {now.ledger.receipt.subject}; waiting up to {lease:g} s")
+    end = monotonic() + lease
+    while monotonic() < end:
+        sleep(max(0.05, min(lease / 10, 2.0, end - monotonic())))
+        desk.fetch()
+        if desk.repo.tip(LEDGER) != now.ledger.tip:
+            return False
+    return True
+
+
+def _order_of(desk: Desk, now: Situation) -> WorkOrder:
+    """Read from the ledger what a dead runner was about to do."""
+    started = _started(desk, now.ledger.tip)
+    if started.package is None:
+        return WorkOrder(
+            work=started.work or Work.RETRY,
+            items=started.items,
+            tree=now.ledger.tree,
+            targets=started.targets or None,
+            # It was looked at before anything was begun; what differs now is what the dead runner did.
+            overwrite=True,
+        )
+    read = read_manifest(desk.repo, now.ledger.tree, started.package)
+    summary = now.ledger.summary(started.package)
+    if read is None or started.evidence is None or summary is None:
+        raise HalfDone(f"the ledger does not say what was begun with {started.package}")
+    return WorkOrder(
+        work=Work.PACKAGE,
+        items=tuple(planned.item for planned in read[1].items),
+        tree=now.ledger.tree,
+        package=started.package,
+        manifest=read[1],
+        evidence=started.evidence,
+        summary=summary,
+    )
+
+
+def _started(desk: Desk, tip: CommitId) -> Receipt:
+    """Walk from an open receipt back to where its work began."""
+    at = tip
+    while True:
+        commit = desk.repo.commit(at)
+        receipt = receipt_of(commit)
+        if receipt.event is Event.STARTED:
+            return receipt
+        if receipt.event is not Event.ALIVE or not commit.parents:
+            raise HalfDone(f"the ledger's {at:.7} continues something that was never started")
+        at = commit.parents[0]
+
+
+def _would_do(desk: Desk, now: Situation) -> list[Applied]:
+    """Say what a sync would begin with, in order, and change nothing."""
+    would: list[Applied] = []
+    if now.ledger.receipt.is_open:
+        would.append(_promise(Work.PACKAGE, now.ledger.receipt.package))
+    if order := _baseline(desk, now):
+        would.append(_promise(order.work, None))
+    would += [_promise(Work.PACKAGE, merged.name) for merged in now.merged if merged.is_approved]
+    return would
+
+
+def _promise(work: Work, package: PackageName | None) -> Applied:
+    return Applied(work=work, package=package, status=Status.MERGED, results=())
+
+
+def _report(desk: Desk, now: Situation, done: Sequence[Applied], *, is_dry_run: bool = False) -> SyncResult:
+    """Say what was done, and what is left that sync does not touch."""
+    packages = tuple(
+        PackageSync(
+            name=one.package,
+            status=one.status,
+            results=one.results,
+            reasons=tuple(reason.message for reason in one.reasons),
+            note=one.note,
+        )
+        for one in done
+        if one.package is not None
+    )
+    settings = now.ledger.workspace.targets
+    found = deviations(now.ledger, desk.targets(now.ledger.workspace), settings)
+    waiting = tuple(_why_not(merged) for merged in now.merged if not merged.is_approved)
+    return SyncResult(
+        packages=packages,
+        other=tuple(one for one in done if one.package is None),
+        unapproved=tuple(change.path for change in now.unapproved),
+        waiting=waiting,
+        drifted=tuple((one.name, item) for one in found for item in one.drifted),
+        behind=tuple((one.name, item) for one in found for item in one.behind),
+        is_dry_run=is_dry_run,
+    )
+
+
+def _why_not(merged: Merged) -> PackageSync:
+    """Say why a package on the main branch is not applied."""
+    if merged.judged is None:
+        reasons: tuple[str, ...] = (merged.trouble.message,) if merged.trouble else ()
+    else:
+        verdict = merged.judged.verdict
+        reasons = tuple(reason.message for reason in (*verdict.reasons, *verdict.missing))
+    return PackageSync(name=merged.name, status=Status.MERGED, reasons=reasons)
+
+
+def unapproved_items(now: Situation) -> tuple[str, ...]:
+    """Name what the main branch holds as nobody approved it: items where they are known, else paths."""
+    names = (str(belongs(change.path) or change.path) for change in now.unapproved)
+    return tuple(dict.fromkeys(names))

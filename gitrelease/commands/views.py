@@ -1,0 +1,338 @@
+"""What lists and views show: tasks and packages, wherever they are on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from gitrelease.commands import Desk
+from gitrelease.core.archive import Settlement
+from gitrelease.core.item import Change
+from gitrelease.core.names import CommitId, Kind, MemberId, PackageName, TaskId
+from gitrelease.core.package import Manifest
+from gitrelease.core.people import Person
+from gitrelease.core.plan import OutcomeStatus
+from gitrelease.core.review import Review, Verdict
+from gitrelease.core.search import rank
+from gitrelease.core.status import (
+    Status,
+    Summary,
+    SummaryItem,
+    approval_views,
+    reasons_text,
+    startup_of,
+    status_of,
+)
+from gitrelease.core.task import Task, TaskStanding, TaskState
+from gitrelease.core.workspace import Action, Workspace, authorize
+from gitrelease.errors import GitReleaseError, NotFound, UsageError
+from gitrelease.reading.judging import Judged, judge_branch
+from gitrelease.reading.situation import Merged, Situation
+from gitrelease.reading.standing import Standings, read_standings
+from gitrelease.reading.tasks import read_tasks
+
+Shown = TypeVar("Shown")
+
+
+def person_of(workspace: Workspace, who: MemberId) -> Person:
+    """Show a member."""
+    member = workspace.member(who)
+    email = member.emails[0] if member and member.emails else None
+    return Person(id=who, email=email, github_id=member.github if member else None)
+
+
+def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = False) -> Summary:
+    """Show a package that the ledger does not know yet."""
+    review, verdict, manifest = judged.review, judged.verdict, judged.package.manifest
+    status = status_of(
+        event=None, outcomes=(), settlement=None, is_merged=is_merged, review=review, verdict=verdict
+    )
+    return summary_of(desk, now.workspace, manifest, judged.package.head, judged.tasks, review, verdict, status)
+
+
+def summary_of(
+    desk: Desk,
+    workspace: Workspace,
+    manifest: Manifest,
+    head: CommitId,
+    tasks: Sequence[Task],
+    review: Review | None,
+    verdict: Verdict | None,
+    status: Status,
+) -> Summary:
+    """Put together what views show of a package."""
+    by_item = {task.item: task for task in tasks}
+    asked = dict.fromkeys((*manifest.reviewers, *(review.asked if review else ())))
+    items = []
+    for planned in manifest.items:
+        task = by_item.get(planned.item)
+        who = task.submitter.person if task else person_of(workspace, planned.submitters[0])
+        items.append(
+            SummaryItem(
+                item=planned.item,
+                change=planned.change,
+                version=planned.after.version,
+                previous_version=planned.before.version if planned.before else None,
+                submitter=who,
+                submitted_at=task.submitted_at if task else None,
+                task=planned.task,
+                release=OutcomeStatus.PENDING,
+                startup=startup_of(manifest, planned.item, planned.change),
+            )
+        )
+    return Summary(
+        name=manifest.name,
+        description=manifest.description,
+        applicant=person_of(workspace, manifest.applicant),
+        applied_at=desk.repo.commit(head).committed_at,
+        reviewers=tuple(person_of(workspace, who) for who in asked),
+        approvals=approval_views(review.opinions if review else ()),
+        missing=reasons_text(verdict.missing) if verdict else (),
+        reasons=reasons_text(verdict.reasons) if verdict else (),
+        status=status,
+        purpose=str(manifest.purpose),
+        execute=manifest.execute,
+        released_by=None,
+        released_at=None,
+        url=review.url if review else None,
+        items=tuple(items),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed(Generic[Shown]):
+    """One page of a list, and how long the whole list is."""
+
+    items: tuple[Shown, ...]
+    total: int
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paging:
+    """Which part of a list is wanted, and in which order."""
+
+    limit: int = 30
+    offset: int = 0
+    sort: str | None = None
+    """A column; with a leading `-` from the largest down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A time span, open where it is None."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def has(self, at: datetime | None) -> bool:
+        """Say whether a time lies in the span; no time lies only in an open one."""
+        if self.since is None and self.until is None:
+            return True
+        if at is None:
+            return False
+        return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFilter:
+    """Which tasks a list is to show."""
+
+    name: str | None = None
+    submitter: str | None = None
+    kind: Kind | None = None
+    change: Change | None = None
+    state: TaskState | None = None
+    submitted: Span = Span()
+
+
+_SETTLED = {
+    TaskState.RELEASED: Settlement.RELEASED,
+    TaskState.REVOKED: Settlement.REVOKED,
+    TaskState.SUPERSEDED: Settlement.SUPERSEDED,
+}
+
+_TASK_SORTS: Mapping[str, Callable[[TaskStanding], object]] = {
+    "name": lambda one: (one.task.item.name, one.task.id.version),
+    "version": lambda one: one.task.id.version,
+    "submitted": lambda one: one.task.submitted_at,
+    "submitter": lambda one: str(one.task.submitter.person),
+    "state": lambda one: one.state,
+    "change": lambda one: one.task.change,
+    "kind": lambda one: one.task.item.kind,
+}
+
+_PACKAGE_SORTS: Mapping[str, Callable[[Summary], object]] = {
+    "name": lambda one: one.name,
+    "applicant": lambda one: str(one.applicant),
+    "applied": lambda one: one.applied_at,
+    "released": lambda one: (one.released_at is not None, one.released_at or one.applied_at),
+    "released-by": lambda one: str(one.released_by or ""),
+    "status": lambda one: one.status,
+}
+
+TASK_SORTS = tuple(_TASK_SORTS)
+PACKAGE_SORTS = tuple(_PACKAGE_SORTS)
+
+
+def list_tasks(desk: Desk, wanted: TaskFilter, paging: Paging) -> tuple[Listed[TaskStanding], Standings]:
+    """List tasks: those that have a branch, or those that were settled in the way that is asked for."""
+    now = desk.look()
+    authorize(None, Action.LOOK, now.workspace)
+    standings = read_standings(desk.repo, desk.forge, now)
+    found = list(standings.tasks)
+    if wanted.state in _SETTLED:
+        found += _settled_tasks(desk, now, _SETTLED[wanted.state])
+    found = [
+        one
+        for one in found
+        if (wanted.state is None or one.state is wanted.state)
+        and (wanted.kind is None or one.task.item.kind is wanted.kind)
+        and (wanted.change is None or one.task.change is wanted.change)
+        and (wanted.submitter is None or is_person(one.task.submitter.person, wanted.submitter))
+        and wanted.submitted.has(one.task.submitted_at)
+    ]
+    found = _fuzzy(found, wanted.name, lambda one: one.task.item.name)
+    found = _sorted(found, paging, _TASK_SORTS, None if wanted.name else "-submitted")
+    return _page(found, paging), standings
+
+
+def _settled_tasks(desk: Desk, now: Situation, settlement: Settlement) -> list[TaskStanding]:
+    settled = [
+        entry
+        for _, commit_entry in now.archive.entries()
+        for entry in commit_entry.tasks
+        if entry.settlement is settlement
+    ]
+    wanted: dict[TaskId, CommitId] = {entry.id: entry.commit for entry in settled}
+    packages = {entry.id: entry.package for entry in settled}
+    tasks, _ = read_tasks(desk.repo, desk.forge, wanted, now.workspace)
+    state = TaskState(str(settlement))
+    return [TaskStanding(task=task, state=state, package=packages[task.id]) for task in tasks]
+
+
+def is_person(person: Person, text: str) -> bool:
+    """Say whether a filter means somebody: their id, name or e-mail address, in any case."""
+    wanted = text.casefold()
+    return any(wanted == known.casefold() for known in (person.id, person.name, person.email) if known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageFilter:
+    """Which packages a list is to show."""
+
+    name: str | None = None
+    applicant: str | None = None
+    reviewer: str | None = None
+    """`@me` is whoever asks."""
+    released_by: str | None = None
+    status: Status | None = None
+    applied: Span = Span()
+    released: Span = Span()
+
+
+def list_packages(desk: Desk, wanted: PackageFilter, paging: Paging) -> Listed[Summary]:
+    """List packages wherever they are: in review, merged, released, refused, rejected or revoked."""
+    now = desk.look()
+    authorize(None, Action.LOOK, now.workspace)
+    reviewer = wanted.reviewer
+    if reviewer == "@me":
+        reviewer = str(desk.forge.whoami(now.workspace).person)
+    found = [
+        one
+        for one in all_packages(desk, now)
+        if (wanted.status is None or one.status is wanted.status)
+        and (wanted.applicant is None or is_person(one.applicant, wanted.applicant))
+        and (reviewer is None or any(is_person(person, reviewer) for person in one.reviewers))
+        and (wanted.released_by is None or (one.released_by and is_person(one.released_by, wanted.released_by)))
+        and wanted.applied.has(one.applied_at)
+        and wanted.released.has(one.released_at)
+    ]
+    found = _fuzzy(found, wanted.name, lambda one: one.name)
+    found = _sorted(found, paging, _PACKAGE_SORTS, None if wanted.name else "-applied")
+    return _page(found, paging)
+
+
+def all_packages(desk: Desk, now: Situation) -> list[Summary]:
+    """Put together every package there is or was, each once."""
+    found: dict[PackageName, Summary] = {one.name: one for one in now.archive.outcomes()}
+    found.update({one.name: one for one in now.ledger.summaries()})
+    for merged in now.merged:
+        if shown := _merged_summary(desk, now, merged):
+            found[merged.name] = shown
+    known = set(found)
+    for review in desk.forge.reviews(now.workspace):
+        if review.package in known and found[review.package].status is not Status.REVOKED:
+            continue
+        try:
+            found[review.package] = summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review))
+        except GitReleaseError:
+            continue  # a branch that holds no manifest is no package; `gitrelease check` says what is wrong
+    return list(found.values())
+
+
+def _merged_summary(desk: Desk, now: Situation, merged: Merged) -> Summary | None:
+    if merged.judged is None:
+        return None
+    return summarize(desk, now, merged.judged, is_merged=True)
+
+
+def view_package(desk: Desk, package: PackageName) -> Summary:
+    """Show one package, wherever it is."""
+    now = desk.look()
+    authorize(None, Action.LOOK, now.workspace)
+    return find_package(desk, now, package)
+
+
+def find_package(desk: Desk, now: Situation, package: PackageName) -> Summary:
+    """Find a package in the ledger, on the main branch, in review or in the archive."""
+    if known := now.ledger.summary(package):
+        return known
+    for merged in now.merged:
+        if merged.name == package and (shown := _merged_summary(desk, now, merged)):
+            return shown
+    if review := desk.forge.find(package, now.workspace):
+        return summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review))
+    if became := now.archive.outcome(package):
+        return became
+    raise NotFound(f"there is no package {package}", hint="`gitrelease package list` shows the packages there are")
+
+
+def view_task(desk: Desk, text: str) -> TaskStanding:
+    """Show one task that has a branch."""
+    now = desk.look()
+    authorize(None, Action.LOOK, now.workspace)
+    return read_standings(desk.repo, desk.forge, now).task(text)
+
+
+def _fuzzy(found: Sequence[Shown], query: str | None, name: Callable[[Shown], str]) -> list[Shown]:
+    """Keep what a fuzzy search finds, best match first."""
+    if query is None:
+        return list(found)
+    by_name: dict[str, list[Shown]] = {}
+    for one in found:
+        by_name.setdefault(name(one), []).append(one)
+    return [one for best in rank(query, by_name) for one in by_name[best]]
+
+
+def _sorted(
+    found: Sequence[Shown],
+    paging: Paging,
+    columns: Mapping[str, Callable[[Shown], object]],
+    default: str | None,
+) -> list[Shown]:
+    wanted = paging.sort or default
+    if wanted is None:
+        return list(found)
+    column = wanted.removeprefix("-")
+    if column not in columns:
+        raise UsageError(f"there is no column {column!r} to sort by", hint=f"one of {', '.join(columns)}")
+    return sorted(found, key=columns[column], reverse=wanted.startswith("-"))  # type: ignore[arg-type]
+
+
+def _page(found: Sequence[Shown], paging: Paging) -> Listed[Shown]:
+    part = found[paging.offset : paging.offset + paging.limit]
+    return Listed(items=tuple(part), total=len(found), limit=paging.limit, offset=paging.offset)

@@ -1,0 +1,487 @@
+"""Compare: the difference between two versions or releases, item by item.
+
+An item is compared twice: by its meaning, key by key, for people who ask what it does now that it did not do
+before; and by its bytes, line by line, because bytes are what was approved.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from enum import Enum
+from itertools import chain
+from typing import TypeAlias, TypeVar
+
+from gitrelease.core.item import Change
+from gitrelease.core.job import Job, meaning
+from gitrelease.core.names import JOB_ENDING, ItemKey, Kind, place_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The step to the element of a list that has a name."""
+
+    name: str
+
+
+class Order(Enum):
+    """The step to the order of a list whose elements have names."""
+
+    NAMES = "[*]"
+
+
+Part = TypeVar("Part", bound=Hashable)
+
+Step: TypeAlias = "str | int | Named | Order"
+"""One step into a document: a key, a place in a list, a named element, or the order of such elements."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldDifference:
+    """One value of an item that is other than before, or is on one side only."""
+
+    key: tuple[Step, ...]
+    change: Change
+    before: object = None
+    """None where there was nothing, and for what is compared as text."""
+    after: object = None
+
+    @property
+    def path(self) -> str:
+        """The key as people write it: `nodes[clean_orders].properties.database`."""
+        return path_text(self.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """A difference of files as text, the way `git diff` writes it, and how many lines it adds and deletes."""
+
+    text: str
+    added: int | None
+    """None where a file was not compared line by line; the text then says so."""
+    deleted: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """An item as one side of a comparison has it. Files that both sides share may be left out."""
+
+    exists: bool
+    version: int | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    documents: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """The YAML files among them; one that cannot be read is left out, and is compared as text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemComparison:
+    """What is different about one item."""
+
+    item: ItemKey
+    change: Change
+    from_version: int | None
+    to_version: int | None
+    formatting_only: bool
+    """Whether the bytes differ and what they mean does not."""
+    differences: tuple[FieldDifference, ...]
+    patch: Patch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is different between two releases, two versions, or a package and what was before it."""
+
+    before: str | None
+    """What it starts from, in the words of whoever asked; None where that has no name."""
+    after: str
+    items: tuple[ItemComparison, ...]
+    other_paths: tuple[str, ...] = ()
+    """Paths that differ and belong to no item."""
+
+
+def compare_item(item: ItemKey, before: Side, after: Side) -> ItemComparison | None:
+    """Say what is different about an item; None when nothing is."""
+    patch = patch_of(before.files, after.files)
+    if not patch.text:
+        return None
+    found = tuple(_differences_of(before, after))
+    change = _change(was=before.exists, is_=after.exists)
+    return ItemComparison(
+        item=item,
+        change=change,
+        from_version=before.version,
+        to_version=after.version,
+        formatting_only=change is Change.MODIFY and not found,
+        differences=found,
+        patch=patch,
+    )
+
+
+# Meaning: what of an item is compared with what.
+
+CONTENT = "content"
+"""What the content of a script is called in a difference."""
+
+
+def _differences_of(before: Side, after: Side) -> Iterator[FieldDifference]:
+    """Compare files by the part each plays in the item, so that one that moved is compared with itself."""
+    old, new = _parts(before), _parts(after)
+    for part in sorted(old.keys() | new.keys()):
+        sides = [(side, parts[part]) for side, parts in ((before, old), (after, new)) if part in parts]
+        where: tuple[Step, ...] = (*part[:1], *(Named(name=name) for name in part[1:]))
+        change = _change(was=part in old, is_=part in new)
+        if not all(path in side.documents for side, path in sides):
+            if len({side.files[path] for side, path in sides}) == len(sides):
+                yield FieldDifference(key=where or (sides[-1][1],), change=change)
+            continue
+        was = _meaning(before, old[part]) if part in old else {}
+        now = _meaning(after, new[part]) if part in new else {}
+        if part and change is not Change.MODIFY:
+            yield FieldDifference(key=where, change=change, before=was or None, after=now or None)
+        else:
+            yield from _in_mappings(where, was, now)
+
+
+def _parts(side: Side) -> dict[tuple[str, ...], str]:
+    """Say which file of an item is its document (`()`), its content, or which of its subjobs."""
+    found: dict[tuple[str, ...], str] = {}
+    for path in sorted(side.files):
+        place = place_of(path)
+        if place.is_document:
+            found[()] = path
+        elif place.item.kind is Kind.SCRIPT:
+            found[CONTENT,] = path
+        else:
+            found["subjobs", path.rpartition("/")[2].removesuffix(JOB_ENDING)] = path
+    return found
+
+
+def _meaning(side: Side, path: str) -> Mapping[str, object]:
+    """Give what counts of a document. The id of a workspace counts; that of a job was set by a server."""
+    document = side.documents[path]
+    place = place_of(path)
+    if place.item.kind is Kind.WORKSPACE:
+        return {name: value for name, value in document.items() if name != "version"}
+    meant = meaning(document, place.directory)
+    if not place.is_document:
+        del meant["directory"]  # a subjob is where its job is
+    return meant
+
+
+def _change(*, was: bool, is_: bool) -> Change:
+    if was == is_:
+        return Change.MODIFY
+    return Change.ADD if is_ else Change.DELETE
+
+
+# Values: two documents, key by key.
+
+
+def differences(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[FieldDifference, ...]:
+    """Say how two documents differ; taken together the differences make the one of the other.
+
+    Elements that have names are matched by name, also when they changed places; a list of texts or numbers
+    is one value; other lists are matched by place, from both ends.
+    """
+    return tuple(_in_mappings((), before, after))
+
+
+def _in_mappings(
+    where: tuple[Step, ...],
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+    step: Callable[[str], Step] = lambda name: name,
+) -> Iterator[FieldDifference]:
+    for name in dict.fromkeys((*before, *after)):
+        key = (*where, step(name))
+        if name not in after:
+            yield FieldDifference(key=key, change=Change.DELETE, before=before[name])
+        elif name not in before:
+            yield FieldDifference(key=key, change=Change.ADD, after=after[name])
+        else:
+            yield from _in_values(key, before[name], after[name])
+
+
+def _in_values(where: tuple[Step, ...], before: object, after: object) -> Iterator[FieldDifference]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        yield from _in_mappings(where, before, after)
+    elif isinstance(before, list) and isinstance(after, list) and not _are_plain(before, after):
+        old, new = _by_name(before), _by_name(after)
+        if old is not None and new is not None:
+            yield from _in_named(where, old, new)
+        else:
+            yield from _in_lists(where, before, after)
+    elif not same(before, after):
+        yield FieldDifference(key=where, change=Change.MODIFY, before=before, after=after)
+
+
+def _are_plain(*lists: Sequence[object]) -> bool:
+    """Say whether lists hold only values without parts; such a list is read, and changes, as a whole."""
+    return not any(isinstance(value, Mapping | list) for value in chain(*lists))
+
+
+# What names an element: nodes, parameters and targets, members, upstream jobs, conditions, teams.
+_NAMES = ("name", "id", "jobName", "preNodeName", "team")
+
+
+def _by_name(values: Sequence[object]) -> dict[str, object] | None:
+    """Give the elements of a list by name; None when not all have one, or two have the same."""
+    found: dict[str, object] = {}
+    for value in values:
+        if not isinstance(value, Mapping):
+            return None
+        name = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
+        if name is None or name in found:
+            return None
+        found[name] = value
+    return found
+
+
+def _in_named(
+    where: tuple[Step, ...], before: Mapping[str, object], after: Mapping[str, object]
+) -> Iterator[FieldDifference]:
+    old_order = [name for name in before if name in after]
+    new_order = [name for name in after if name in before]
+    if old_order != new_order:
+        order = (*where, Order.NAMES)
+        yield FieldDifference(key=order, change=Change.MODIFY, before=old_order, after=new_order)
+    yield from _in_mappings(where, before, after, lambda name: Named(name=name))
+
+
+def _in_lists(
+    where: tuple[Step, ...], before: Sequence[object], after: Sequence[object]
+) -> Iterator[FieldDifference]:
+    """Leave out what both lists begin and end with, and compare what is between place by place."""
+    start, end = _alike(before, after)
+    old, new = before[start : len(before) - end], after[start : len(after) - end]
+    shared = min(len(old), len(new))
+    for n in range(shared):
+        yield from _in_values((*where, start + n), old[n], new[n])
+    for n in range(shared, len(old)):
+        yield FieldDifference(key=(*where, start + n), change=Change.DELETE, before=old[n])
+    for n in range(shared, len(new)):
+        yield FieldDifference(key=(*where, start + n), change=Change.ADD, after=new[n])
+
+
+def _alike(before: Sequence[object], after: Sequence[object]) -> tuple[int, int]:
+    """Count the elements that two lists begin with alike, and then those that they end with alike."""
+    most = min(len(before), len(after))
+    start = 0
+    while start < most and same(before[start], after[start]):
+        start += 1
+    end = 0
+    while end < most - start and same(before[-1 - end], after[-1 - end]):
+        end += 1
+    return start, end
+
+
+def same(one: object, other: object) -> bool:
+    """Say whether two values are the same JSON: true is not 1, nor is 1.0; keys have no order."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
+    return type(one) is type(other) and one == other
+
+
+_PLAIN_KEY = re.compile(r"[\w-]+")
+_PLAIN_NAME = re.compile(r"(?![0-9]+\Z)[\w.@/-]+")
+
+
+def path_text(key: Sequence[Step]) -> str:
+    """Write a key so that no two keys look alike: what could be mistaken stands in quotes."""
+    text = ""
+    for step in key:
+        match step:
+            case Order():
+                text += step.value
+            case int():
+                text += f"[{step}]"
+            case Named(name=name):
+                text += f"[{name}]" if _PLAIN_NAME.fullmatch(name) else f"[{_quoted(name)}]"
+            case str() if _PLAIN_KEY.fullmatch(step):
+                text += f".{step}" if text else step
+            case str():
+                text += f"[{_quoted(step)}]"
+    return text
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+# Bytes: files, line by line.
+
+CONTEXT = 3
+MOST_WORK = 25_000_000
+"""Lines of the one side times lines of the other: comparing more takes too long to wait for."""
+MOST_CHARACTERS = 1024 * 1024
+"""What is longer on both sides together is not shown."""
+_NO_NEWLINE = "\\ No newline at end of file\n"
+
+
+def patch_of(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Patch:
+    """Write how files differ, one after the other by path, in a form that `git apply` takes.
+
+    What is too long, or no text, is named instead of shown; nothing is left out in silence.
+    """
+    patches = [
+        _file_patch(path, before.get(path), after.get(path))
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    ]
+    added = [patch.added for patch in patches if patch.added is not None]
+    deleted = [patch.deleted for patch in patches if patch.deleted is not None]
+    return Patch(
+        text="".join(patch.text for patch in patches),
+        added=sum(added) if len(added) == len(patches) else None,
+        deleted=sum(deleted) if len(deleted) == len(patches) else None,
+    )
+
+
+def _file_patch(path: str, before: bytes | None, after: bytes | None) -> Patch:
+    head = f"diff --git a/{path} b/{path}\n"
+    if before is None:
+        head += "new file mode 100644\n"
+    elif after is None:
+        head += "deleted file mode 100644\n"
+    try:
+        old, new = _lines(before), _lines(after)
+    except UnicodeDecodeError:
+        return Patch(text=f"{head}Binary files a/{path} and b/{path} differ\n", added=None, deleted=None)
+    start, end = _alike(old, new)
+    from_, to = old[start : len(old) - end], new[start : len(new) - end]
+    if len(from_) * len(to) > MOST_WORK or sum(map(len, chain(from_, to))) > MOST_CHARACTERS:
+        note = (
+            f"Files a/{path} and b/{path} differ, and are too long to be shown here:"
+            f" {len(from_)} lines before, {len(to)} lines after\n"
+        )
+        return Patch(text=head + note, added=None, deleted=None)
+    if not old and not new:
+        return Patch(text=head, added=0, deleted=0)  # an empty file comes or goes
+    head += f"--- {'/dev/null' if before is None else f'a/{path}'}\n"
+    head += f"+++ {'/dev/null' if after is None else f'b/{path}'}\n"
+    from_at = max(0, start - CONTEXT)
+    ends = [len(side) - max(0, end - CONTEXT) for side in (old, new)]
+    hunks = list(_hunks(old[from_at : ends[0]], new[from_at : ends[1]], from_at))
+    lines = [line for hunk in hunks for line in hunk[1:]]
+    return Patch(
+        text=head + "".join(chain(*hunks)),
+        added=sum(line.startswith("+") for line in lines),
+        deleted=sum(line.startswith("-") for line in lines),
+    )
+
+
+def _lines(data: bytes | None) -> list[str]:
+    """Split a text after each newline, and nowhere else: what else Python calls a line end, git does not."""
+    *lines, rest = (data or b"").decode().split("\n")
+    return [f"{line}\n" for line in lines] + ([rest] if rest else [])
+
+
+def _hunks(old: Sequence[str], new: Sequence[str], offset: int) -> Iterator[list[str]]:
+    """Give each group of changes: its head, and its lines."""
+    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT):
+        (_, old_start, _, new_start, _), (_, _, old_end, _, new_end) = group[0], group[-1]
+        from_, to = _range(old_start, old_end, offset), _range(new_start, new_end, offset)
+        hunk = [f"@@ -{from_} +{to} @@\n"]
+        for tag, i, j, k, m in group:
+            if tag == "equal":
+                hunk += [_line(" ", line) for line in old[i:j]]
+            else:
+                hunk += [_line("-", line) for line in old[i:j]]
+                hunk += [_line("+", line) for line in new[k:m]]
+        yield hunk
+
+
+def _range(start: int, stop: int, offset: int) -> str:
+    """Write which lines a hunk is about; one that has none names the line before it."""
+    length = stop - start
+    first = offset + start + (1 if length else 0)
+    return str(first) if length == 1 else f"{first},{length}"
+
+
+def _line(mark: str, line: str) -> str:
+    return f"{mark}{line}" if line.endswith("\n") else f"{mark}{line}\n{_NO_NEWLINE}"
+
+
+# Graphs: the same difference as a picture shows it.
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphChanges:
+    """The nodes and edges of a job before and after, each with what happened to it; None is nothing."""
+
+    nodes: Mapping[str, Change | None]
+    edges: Mapping[tuple[str, str], Change | None]
+
+
+def graph_changes(before: Job | None, after: Job | None, found: Collection[FieldDifference]) -> GraphChanges:
+    """Say what happened to each node and edge; `found` are the differences of the two documents."""
+    touched = {
+        step.name
+        for difference in found
+        if len(difference.key) > 1
+        and difference.key[0] == "nodes"
+        and isinstance(step := difference.key[1], Named)
+    }
+    old_nodes, new_nodes = _nodes(before), _nodes(after)
+    old_edges, new_edges = _edges(before), _edges(after)
+    return GraphChanges(nodes=_both(old_nodes, new_nodes, touched), edges=_both(old_edges, new_edges))
+
+
+def _both(
+    before: Collection[Part], after: Collection[Part], touched: Collection[Part] = ()
+) -> dict[Part, Change | None]:
+    """List what is before or after, each with what happened to it."""
+    return {
+        part: None
+        if part in before and part in after and part not in touched
+        else _change(was=part in before, is_=part in after)
+        for part in dict.fromkeys((*before, *after))
+    }
+
+
+def _nodes(job: Job | None) -> list[str]:
+    return [] if job is None else [node.name for node in job.nodes]
+
+
+def _edges(job: Job | None) -> list[tuple[str, str]]:
+    return [] if job is None else [(one, other) for one, others in job.edges.items() for other in others]
+
+
+# JSON (design 9).
+
+
+def comparison_document(comparison: Comparison) -> dict[str, object]:
+    """Write a comparison as design 9 has it; `stat` and `otherPaths` are ours beside it."""
+    return {
+        "from": comparison.before,
+        "to": comparison.after,
+        "items": [_item_document(compared) for compared in comparison.items],
+        "otherPaths": list(comparison.other_paths),
+    }
+
+
+def _item_document(compared: ItemComparison) -> dict[str, object]:
+    return {
+        "kind": compared.item.kind,
+        "name": compared.item.name,
+        "change": compared.change,
+        "fromVersion": compared.from_version,
+        "toVersion": compared.to_version,
+        "formattingOnly": compared.formatting_only,
+        "differences": [
+            {
+                "path": found.path,
+                "change": found.change,
+                "before": found.before,
+                "after": found.after,
+            }
+            for found in compared.differences
+        ],
+        "patch": compared.patch.text,
+        "stat": {"added": compared.patch.added, "deleted": compared.patch.deleted},
+    }

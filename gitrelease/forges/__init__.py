@@ -1,0 +1,53 @@
+"""Where a package is discussed, approved and merged: one protocol, and an implementation per forge.
+
+A forge reports facts and never judges them; `core/review.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gitrelease.core.names import BlobId, CommitId, MemberId, PackageName, RefName, TreeId
+from gitrelease.core.package import Proposed
+from gitrelease.core.people import Actor
+from gitrelease.core.review import Review, Say
+from gitrelease.core.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What somebody wants to say of exactly one content of a package."""
+
+    say: Say
+    workspace: str
+    root: CommitId
+    manifest: BlobId
+    message: str = ""
+    asks: tuple[MemberId, ...] = ()
+
+
+class Forge(Protocol):
+    """Where a package is discussed, approved and merged."""
+
+    def whoami(self, workspace: Workspace) -> Actor:
+        """Say who is at the keyboard, as the forge would record it."""
+
+    def authors(self, branches: Mapping[RefName, CommitId], workspace: Workspace) -> Mapping[RefName, Sequence[Actor]]:
+        """Say who made or pushed each of these branches."""
+
+    def reviews(self, workspace: Workspace) -> Sequence[Review]:
+        """Give everything known about every package that has a branch, in one answer."""
+
+    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
+        """Ask again for everything known about one package; None when it has no branch."""
+
+    def propose(self, package: Proposed, commit: CommitId, replaces: CommitId | None) -> None:
+        """Publish the branch of a package and open its review, or complete one that could not be opened."""
+
+    def say(self, review: Review, statement: Statement) -> None:
+        """Record what one person thinks of exactly `review.head`."""
+
+    def merge(self, review: Review, *, main: CommitId, tree: TreeId, message: str) -> CommitId:
+        """Merge exactly `review.head` into exactly `main`; refuse if either has moved since."""

@@ -1,0 +1,1 @@
+"""Core values, read from the shared repository as of any commit."""

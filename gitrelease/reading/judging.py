@@ -1,0 +1,336 @@
+"""Packages as they lie on a branch or were merged: put every fact beside its claim, so that `evaluate` can judge.
+
+Nothing here decides on its own what is approved; it finds what is wrong (`Proposed.faults`), and hands over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gitrelease.checking import Draft, check_drafts
+from gitrelease.core.content import Difference, Held
+from gitrelease.core.finding import Severity
+from gitrelease.core.item import ItemState, document_path, parse_record
+from gitrelease.core.names import (
+    BlobId,
+    CommitId,
+    ItemKey,
+    MemberId,
+    PackageName,
+    TaskId,
+    TreeId,
+    manifest_path,
+    record_path,
+)
+from gitrelease.core.package import (
+    Manifest,
+    PlannedItem,
+    Proposed,
+    Purpose,
+    Reason,
+    faults_of,
+    stale_items,
+    unexpected,
+)
+from gitrelease.core.people import Actor
+from gitrelease.core.review import Review, Verdict, evaluate
+from gitrelease.core.rollback import not_a_rollback
+from gitrelease.core.task import Task
+from gitrelease.core.workspace import Workspace
+from gitrelease.documents import set_version
+from gitrelease.errors import GitReleaseError
+from gitrelease.forges import Forge
+from gitrelease.reading.tasks import read_tasks
+from gitrelease.reading.trees import (
+    difference_of,
+    held,
+    pins_hold,
+    read_document,
+    read_manifest,
+    read_records,
+)
+from gitrelease.repo import Repo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What a package is judged by: what is approved before it, and whose ledger that is."""
+
+    approved: TreeId
+    workspace: Workspace
+    root: CommitId
+    main: str
+    """The name of the main branch."""
+    main_tip: CommitId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A package with its verdict."""
+
+    package: Proposed
+    review: Review | None
+    verdict: Verdict
+    tasks: tuple[Task, ...] = ()
+
+
+class NoManifest(GitReleaseError):
+    """A branch stands where packages do, and holds no manifest that can be read."""
+
+    code = "no-manifest"
+
+
+def judge_branch(repo: Repo, forge: Forge, ground: Ground, review: Review) -> Judged:
+    """Judge a package as its branch has it now."""
+    found, base_faults = _branch_difference(repo, ground, review)
+    read = _manifest_at(repo, review.head, review.package)
+    return _judge(repo, forge, ground, review, read, head=review.head, found=found, faults=base_faults)
+
+
+def judge_merged(
+    repo: Repo, forge: Forge, ground: Ground, package: PackageName, *, review: Review | None, merge: CommitId
+) -> Judged:
+    """Judge a package as it was merged, by one commit of the main branch."""
+    commit = repo.commit(merge)
+    found = difference_of(repo.diff(commit.parents[0], merge))
+    read = _manifest_at(repo, merge, package)
+    faults = []
+    head = merge
+    if review is None:
+        faults.append(Reason(code="no-review", message=f"{package} has no branch and no review any more"))
+    else:
+        head = review.head
+        if _manifest_blob(repo, head, package) != read[0]:
+            faults.append(
+                Reason(code="head-moved", message=f"the branch of {package} no longer holds what was merged")
+            )
+    return _judge(repo, forge, ground, review, read, head=head, found=found, faults=faults)
+
+
+def _branch_difference(repo: Repo, ground: Ground, review: Review) -> tuple[Difference, list[Reason]]:
+    """Compare a package branch with the commit of the main branch that it grew from."""
+    commit = repo.commit(review.head)
+    if len(commit.parents) != 1 or not repo.is_ancestor(commit.parents[0], ground.main_tip):
+        fault = Reason(code="not-on-main", message=f"{review.package} is not one commit on top of {ground.main}")
+        base = repo.merge_base(review.head, ground.main_tip)
+        return (difference_of(repo.diff(base, review.head)) if base else {}), [fault]
+    return difference_of(repo.diff(commit.parents[0], review.head)), []
+
+
+def _manifest_at(repo: Repo, commit: CommitId, package: PackageName) -> tuple[BlobId, Manifest]:
+    read = read_manifest(repo, commit, package)
+    if read is None:
+        raise NoManifest(
+            f"{package} has no manifest at {manifest_path(package)}", hint="`gitrelease release` makes packages"
+        )
+    return read
+
+
+def _manifest_blob(repo: Repo, commit: CommitId, package: PackageName) -> BlobId | None:
+    entry = repo.tree_entry(commit, manifest_path(package))
+    return None if entry is None or not entry.is_file else entry.blob
+
+
+def _judge(
+    repo: Repo,
+    forge: Forge,
+    ground: Ground,
+    review: Review | None,
+    read: tuple[BlobId, Manifest],
+    *,
+    head: CommitId,
+    found: Difference,
+    faults: Sequence[Reason],
+) -> Judged:
+    manifest_id, manifest = read
+    tasks, task_faults = _tasks(repo, forge, ground, manifest)
+    authors, author_faults = _authors(review.authors if review else (), tasks, manifest)
+    faults_of_content, obstacles = content_faults(repo, ground, manifest)
+    package = Proposed(
+        manifest=manifest,
+        manifest_id=manifest_id,
+        head=head,
+        authors=authors,
+        faults=(
+            *faults,
+            *([Reason(code="review-unreadable", message=review.fault)] if review and review.fault else []),
+            *faults_of(
+                manifest,
+                branch=review.package if review else manifest.name,
+                workspace=ground.workspace.id,
+                root=ground.root,
+                main=ground.main,
+            ),
+            *unexpected(manifest.difference(manifest_id), found),
+            *faults_of_content,
+            *task_faults,
+            *author_faults,
+        ),
+        obstacles=tuple(obstacles),
+    )
+    verdict = evaluate(ground.workspace, package, review.opinions if review else ())
+    return Judged(package=package, review=review, verdict=verdict, tasks=tuple(tasks.values()))
+
+
+def content_faults(repo: Repo, ground: Ground, manifest: Manifest) -> tuple[list[Reason], list[Reason]]:
+    """Find what is wrong with the bytes a manifest pins, and what keeps them from being applied now."""
+    items = [planned.item for planned in manifest.items]
+    records = read_records(repo, ground.approved, items)
+    states = {item: records[item][1].state if item in records else None for item in items}
+    obstacles = stale_items(manifest, states)
+    faults: list[Reason] = []
+    for planned in manifest.items:
+        before = records[planned.item][0] if planned.item in records else None
+        if planned.record_before != before:
+            path = record_path(planned.item)
+            obstacles.append(Reason(code="stale-record", message=f"{path} is not what the plan starts from"))
+        faults += _record_faults(repo, manifest, planned)
+        faults += [
+            Reason(code="sha256", message=f"{path} does not have the SHA-256 its manifest pins")
+            for path in pins_hold(repo, planned.after.files)
+        ]
+    if manifest.purpose is Purpose.ROLLBACK:
+        faults += _rollback_faults(repo, ground, manifest)
+    for entry in manifest.restores:
+        approved = held(repo.tree_entry(ground.approved, entry.path))
+        if approved != (None if entry.approved is None else Held(entry.approved)):
+            message = f"{entry.path} would not get what is approved"
+            obstacles.append(Reason(code="stale-restore", message=message))
+    if not faults and not obstacles:
+        obstacles += _check(repo, ground, manifest)
+    return faults, obstacles
+
+
+def _rollback_faults(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]:
+    """Compare what a rollback brings with what there was before the release it names, but for the number."""
+    read = None if manifest.rolls_back is None else read_manifest(repo, ground.approved, manifest.rolls_back)
+    earlier = {planned.item: planned.before for planned in read[1].items} if read else {}
+    same = {
+        planned.item: same_but_for_number(repo, earlier[planned.item], planned.after)
+        for planned in manifest.items
+        if planned.item in earlier
+    }
+    return not_a_rollback(manifest, read[1] if read else None, same)
+
+
+def same_but_for_number(repo: Repo, before: ItemState | None, after: ItemState) -> bool:
+    """Say whether a state has the files of an earlier one, its document under the new number."""
+    old = before.files if before else {}
+    if old.keys() != after.files.keys():
+        return False
+    home = document_path(old)
+    for path, pin in old.items():
+        if path != home and after.files[path].blob != pin.blob:
+            return False
+    if home is None:
+        return True
+    blobs = repo.blobs([old[home].blob, after.files[home].blob])
+    return set_version(blobs[old[home].blob], after.version, file=home) == blobs[after.files[home].blob]
+
+
+def _record_faults(repo: Repo, manifest: Manifest, planned: PlannedItem) -> list[Reason]:
+    path = record_path(planned.item)
+    record = read_document(repo.blob(planned.record_after), file=path, kind="record", parser=parse_record)
+    if record == planned.record(manifest.name):
+        return []
+    return [Reason(code="record", message=f"{path} does not say what the plan says of {planned.item}")]
+
+
+def _check(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]:
+    """Check the items as `submit` does: somebody may have pushed without asking gitrelease."""
+    drafts = [draft_of(repo, planned) for planned in manifest.items]
+    findings = check_drafts(
+        drafts,
+        existing(repo, ground.approved),
+        users_in(repo, ground.approved),
+        ground.workspace,
+        bytes_of=lambda path: repo.content(ground.approved, path),
+    )
+    return [
+        Reason(code=finding.code, message=f"{finding.file}:{finding.line or 1}: {finding.message}")
+        for finding in findings
+        if finding.severity is Severity.ERROR
+    ]
+
+
+def draft_of(repo: Repo, planned: PlannedItem) -> Draft:
+    """Give what a plan makes of an item as something that can be checked."""
+    blobs = repo.blobs([pin.blob for pin in planned.after.files.values()])
+    return Draft(
+        item=planned.item,
+        version=planned.after.version,
+        files={path: blobs[pin.blob] for path, pin in planned.after.files.items()},
+    )
+
+
+def existing(repo: Repo, tree: TreeId) -> Callable[[ItemKey], bool]:
+    """Give the question whether an item exists in what a tree approves."""
+    known: dict[ItemKey, bool] = {}
+
+    def exists(item: ItemKey) -> bool:
+        if item not in known:
+            record = read_records(repo, tree, [item]).get(item)
+            known[item] = record is not None and record[1].state.exists and record[1].item.name == item.name
+        return known[item]
+
+    return exists
+
+
+def users_in(repo: Repo, tree: TreeId) -> Callable[[ItemKey], Sequence[str]]:
+    """Give the question which job documents of a tree hold the name of an item; it reads the tree once per item."""
+
+    def users(item: ItemKey) -> Sequence[str]:
+        return repo.grep(tree, item.name, ("jobs",))
+
+    return users
+
+
+def _tasks(
+    repo: Repo, forge: Forge, ground: Ground, manifest: Manifest
+) -> tuple[Mapping[ItemKey, Task], list[Reason]]:
+    """Read the task of every item, and compare it with what the plan says of it."""
+    wanted: dict[TaskId, CommitId] = {}
+    faults = []
+    for planned in manifest.items:
+        if repo.exists(planned.task):
+            wanted[planned.id] = planned.task
+        else:
+            faults.append(Reason(code="task-missing", message=f"the task {planned.id} is nowhere to be found"))
+    tasks, malformed = read_tasks(repo, forge, wanted, ground.workspace)
+    faults += [entry.reason for entry in malformed]
+    by_item = {task.item: task for task in tasks}
+    for planned in manifest.items:
+        task = by_item.get(planned.item)
+        if task is None:
+            continue
+        if task.after != {path: pin.held for path, pin in planned.after.files.items()}:
+            faults.append(Reason(code="not-the-task", message=f"the plan of {planned.item} is not what {task.id} submitted"))
+        if set(task.submitters) != set(planned.submitters):
+            said, made = ", ".join(planned.submitters), ", ".join(task.submitters) or "nobody who can be believed"
+            faults.append(Reason(code="claim", message=f"{task.id} is said to be by {said}, and was made by {made}"))
+    return by_item, faults
+
+
+def _authors(
+    makers: Sequence[Actor], tasks: Mapping[ItemKey, Task], manifest: Manifest
+) -> tuple[frozenset[MemberId], list[Reason]]:
+    """Collect who made any part of a package, and what cannot be believed about it."""
+    faults = []
+    members: set[MemberId] = set()
+    for what, actors in [
+        (f"the package {manifest.name}", makers),
+        *((str(task.id), (task.submitter, *task.also_by)) for task in tasks.values()),
+    ]:
+        for actor in actors:
+            if actor.member is None:
+                faults.append(Reason(code="author", message=f"{what} {actor.doubt or 'has no author'}"))
+            else:
+                members.add(actor.member)
+    made = {actor.member for actor in makers}
+    if makers and manifest.applicant not in made:
+        who = ", ".join(sorted(str(member) for member in made))
+        faults.append(
+            Reason(code="claim", message=f"the manifest names {manifest.applicant} as applicant, and {who} made it")
+        )
+    return frozenset(members), faults

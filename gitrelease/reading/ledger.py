@@ -1,0 +1,189 @@
+"""The ledger: what production should hold, what every target was last given, and whether that can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from gitrelease.archiving import Archive, read_summary
+from gitrelease.core.archive import Settlement
+from gitrelease.core.ledger import (
+    Event,
+    Holding,
+    Receipt,
+    held_path,
+    parse_holding,
+    parse_receipt,
+    parse_standing,
+    standing_path,
+    summary_path,
+    target_prefix,
+    TargetStanding,
+)
+from gitrelease.core.names import LEDGER, CommitId, ItemKey, PackageName, RefName, TreeId, manifest_path
+from gitrelease.core.status import Summary
+from gitrelease.core.workspace import Action, Signatures, Workspace
+from gitrelease.errors import GitReleaseError
+from gitrelease.messages import read_message
+from gitrelease.reading.trees import read_workspace
+from gitrelease.repo import Commit, Repo
+from gitrelease.signers import identify
+
+
+class LedgerMissing(GitReleaseError):
+    """There is no ledger where there must be one; that never means that nothing was released."""
+
+    code = "ledger-missing"
+
+
+class LedgerForged(GitReleaseError):
+    """The ledger is not one that the runners of this workspace wrote."""
+
+    code = "ledger-forged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """The ledger as it is now."""
+
+    repo: Repo
+    root: CommitId
+    tip: CommitId
+    tree: TreeId
+    """Items, records, manifests and workspace as approved: what production should hold."""
+    receipt: Receipt
+    main: str
+    """The name of the main branch, as the trust root has it."""
+    workspace_id: str
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The workspace as last approved."""
+        return read_workspace(self.repo, self.tree)
+
+    def has(self, package: PackageName) -> bool:
+        """Say whether the ledger knows a package: released, failed, or refused."""
+        return self.repo.tree_entry(self.tree, manifest_path(package)) is not None or self.summary(package) is not None
+
+    def holdings(self, target: str, items: Iterable[ItemKey]) -> dict[ItemKey, Holding]:
+        """Say what a target was last given of these items."""
+        if self.receipt.holdings is None:
+            return {}
+        paths = {held_path(target, item): item for item in items}
+        found = self.repo.contents(self.receipt.holdings, paths)
+        return {paths[path]: _holding(path, data) for path, data in found.items()}
+
+    def all_holdings(self, target: str) -> dict[ItemKey, Holding]:
+        """Say what a target was last given of every item."""
+        if self.receipt.holdings is None:
+            return {}
+        entries = self.repo.list_tree(self.receipt.holdings, target_prefix(target).rstrip("/"), recursive=True)
+        blobs = self.repo.blobs([entry.blob for entry in entries])
+        read = (_holding(entry.path, blobs[entry.blob]) for entry in entries)
+        return {holding.item: holding for holding in read}
+
+    def standing(self, target: str) -> TargetStanding | None:
+        """Say how a target was last left; None for one that was never given anything."""
+        if self.receipt.holdings is None:
+            return None
+        data = self.repo.content(self.receipt.holdings, standing_path(target))
+        where = f"the ledger's word on the target {target}"
+        return None if data is None else read_message(data.decode(errors="replace"), parse_standing, of=where)
+
+    def summary(self, package: PackageName) -> Summary | None:
+        """Say what became of a package that the ledger knows."""
+        if self.receipt.holdings is None:
+            return None
+        data = self.repo.content(self.receipt.holdings, summary_path(package))
+        return None if data is None else read_summary(data, of=f"the ledger's word on {package}")
+
+    def summaries(self) -> list[Summary]:
+        """Say what became of all packages that the ledger knows."""
+        if self.receipt.holdings is None:
+            return []
+        entries = self.repo.list_tree(self.receipt.holdings, "packages", recursive=True)
+        blobs = self.repo.blobs([entry.blob for entry in entries])
+        return [read_summary(blobs[entry.blob], of=f"the ledger's {entry.path}") for entry in entries]
+
+
+def _holding(path: str, data: bytes) -> Holding:
+    return read_message(data.decode(errors="replace"), parse_holding, of=f"the ledger's {path}")
+
+
+def receipt_of(commit: Commit) -> Receipt:
+    """Read the receipt that a commit of the ledger is."""
+    return read_message(commit.message, parse_receipt, of=f"the ledger's {commit.id:.7}")
+
+
+def find_root(repo: Repo, tip: CommitId) -> CommitId:
+    """Walk a ledger down to its first commit; whether that is the right one is for `read_ledger`."""
+    return repo.history(tip)[-1].id
+
+
+def read_ledger(repo: Repo, refs: Mapping[RefName, str], *, root: CommitId | None, archive: Archive) -> Ledger:
+    """Read the ledger, and refuse one that cannot be this workspace's (design 3).
+
+    Args:
+        repo: the repository.
+        refs: the refs of the shared repository.
+        root: the trust root as known from outside the repository; without one the first receipt is believed,
+            and whoever asks says so.
+        archive: what was settled; a ledger that is behind it was rewound.
+
+    Raises:
+        LedgerMissing: there is none.
+        LedgerForged: it does not descend from the root, its tip is not signed by a runner, or it was rewound.
+    """
+    if LEDGER not in refs:
+        raise LedgerMissing(
+            "there is no ledger: the branch `production` is missing",
+            hint="in a new repository run `gitrelease init`; else restore the branch from a clone, it is never rebuilt",
+        )
+    tip = CommitId(refs[LEDGER])
+    if root is not None and not repo.is_ancestor(root, tip):
+        raise LedgerForged(
+            f"the ledger ({tip:.7}) does not descend from the trust root {root:.7}",
+            hint="somebody replaced the branch `production`; restore it before anything else",
+        )
+    first = root or find_root(repo, tip)
+    beginning = receipt_of(repo.commit(first))
+    if beginning.event is not Event.ROOT or beginning.main is None or beginning.workspace is None:
+        raise LedgerForged(f"{first:.7} is no trust root", hint="set GITRELEASE_ROOT to what `gitrelease init` printed")
+    commit = repo.commit(tip)
+    _check_signer(repo, commit, first)
+    ledger = Ledger(
+        repo=repo,
+        root=first,
+        tip=tip,
+        tree=commit.tree,
+        receipt=receipt_of(commit),
+        main=beginning.main,
+        workspace_id=beginning.workspace,
+    )
+    _check_not_behind(ledger, archive)
+    return ledger
+
+
+def _check_signer(repo: Repo, tip: Commit, root: CommitId) -> None:
+    """Refuse a tip that no runner wrote; who is one, the receipt before says."""
+    if tip.id == root:
+        return
+    before = read_workspace(repo, tip.parents[0])
+    if before.review.signatures is not Signatures.REQUIRED:
+        return
+    actor = identify(repo, [tip.id], before)[tip.id]
+    if actor.member is None:
+        raise LedgerForged(f"the ledger's tip {tip.id:.7} {actor.doubt}", hint="only a runner may write receipts")
+    if not before.may(actor.member, Action.SYNC):
+        raise LedgerForged(f"the ledger's tip {tip.id:.7} was signed by {actor.member}, who is no runner")
+
+
+def _check_not_behind(ledger: Ledger, archive: Archive) -> None:
+    """Refuse a ledger that lacks a package which the archive says was released: it was rewound."""
+    for _, entry in archive.entries(limit=20):
+        if entry.settlement is Settlement.RELEASED and entry.package is not None and not ledger.has(entry.package):
+            raise LedgerForged(
+                f"the archive says that {entry.package} was released, and the ledger does not know it",
+                hint="the branch `production` was rewound or replaced; restore it from a clone",
+            )

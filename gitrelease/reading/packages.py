@@ -1,0 +1,62 @@
+"""Packages that have a branch: their manifests, and which tasks they hold on to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitrelease.core.names import PACKAGE, BlobId, CommitId, PackageName, RefName, package_name
+from gitrelease.core.package import Manifest
+from gitrelease.core.people import Actor
+from gitrelease.core.workspace import Action, Workspace
+from gitrelease.errors import GitReleaseError
+from gitrelease.reading.trees import read_manifest
+from gitrelease.repo import Repo
+from gitrelease.signers import identify
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenPackage:
+    """A package branch as it is now; whether it is approved is another question."""
+
+    name: PackageName
+    head: CommitId
+    manifest_id: BlobId
+    manifest: Manifest
+    author: Actor
+
+
+def open_packages(
+    repo: Repo, refs: Mapping[RefName, str], workspace: Workspace
+) -> tuple[list[OpenPackage], dict[RefName, GitReleaseError]]:
+    """Read every package branch; what cannot be read as one comes back with the reason."""
+    heads = {ref: CommitId(commit) for ref, commit in refs.items() if ref.startswith(PACKAGE)}
+    authors = identify(repo, heads.values(), workspace)
+    found: list[OpenPackage] = []
+    wrong: dict[RefName, GitReleaseError] = {}
+    for ref, head in heads.items():
+        try:
+            name = package_name(ref.removeprefix(PACKAGE))
+            read = read_manifest(repo, head, name)
+            if read is None:
+                raise GitReleaseError(f"{ref} holds no manifest of {name}", code="no-manifest")
+        except GitReleaseError as refusal:
+            wrong[ref] = refusal
+            continue
+        found.append(
+            OpenPackage(name=name, head=head, manifest_id=read[0], manifest=read[1], author=authors[head])
+        )
+    return found, wrong
+
+
+def tasks_in_review(packages: list[OpenPackage], workspace: Workspace) -> dict[CommitId, PackageName]:
+    """Say which open package keeps which task.
+
+    Only a package by somebody who may release keeps tasks, else anyone who can push could keep them for ever.
+    """
+    return {
+        planned.task: package.name
+        for package in packages
+        if package.author.member is not None and workspace.may(package.author.member, Action.RELEASE)
+        for planned in package.manifest.items
+    }

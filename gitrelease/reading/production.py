@@ -1,0 +1,113 @@
+"""Production beside the ledger: what a target holds, what it should hold, and where the two part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gitrelease.core.item import ItemState
+from gitrelease.core.ledger import Holding
+from gitrelease.core.names import ItemKey, Kind
+from gitrelease.core.plan import (
+    Deployable,
+    Digest,
+    OutcomeStatus,
+    TargetChange,
+    mapping_digest,
+)
+from gitrelease.core.workspace import TargetSettings
+from gitrelease.reading.deployables import mappings_of, read_deployable
+from gitrelease.reading.ledger import Ledger
+from gitrelease.repo import Repo
+from gitrelease.targets import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetPlan:
+    """What one target is to be given, and what is to be left alone."""
+
+    settings: TargetSettings
+    changes: tuple[TargetChange, ...]
+    done: tuple[TargetChange, ...]
+    """What the target holds already as it should."""
+    drifted: tuple[TargetChange, ...]
+    """What the target holds as nobody released it; a plain sync does not overwrite it."""
+    held: Mapping[ItemKey, Holding]
+
+    @property
+    def mapping(self) -> str:
+        """The names that production uses there, hashed."""
+        return mapping_digest(mappings_of(self.settings))
+
+
+def plan_target(
+    repo: Repo,
+    ledger: Ledger,
+    settings: TargetSettings,
+    target: Target,
+    wanted: Mapping[ItemKey, ItemState | None],
+    *,
+    overwrite: bool,
+) -> TargetPlan:
+    """Compare what a target is to hold with what it holds and with what it was last given (design 4, sync)."""
+    items = [item for item in wanted if item.kind is not Kind.WORKSPACE]
+    held = ledger.holdings(settings.name, items)
+    seen = target.observe(items)
+    mappings = mappings_of(settings)
+    changes, done, drifted = [], [], []
+    for item in items:
+        deployable = read_deployable(repo, item, wanted[item], mappings)
+        last = held[item].deployed if item in held else None
+        change = TargetChange(item=item, wanted=deployable, held=last)
+        now = seen.get(item)
+        if now == _digest(deployable):
+            done.append(change)
+        elif now != last and not overwrite:
+            drifted.append(change)
+        else:
+            changes.append(change)
+    return TargetPlan(
+        settings=settings, changes=tuple(changes), done=tuple(done), drifted=tuple(drifted), held=held
+    )
+
+
+def _digest(deployable: Deployable | None) -> Digest | None:
+    return None if deployable is None else deployable.digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """How one target stands beside the ledger."""
+
+    name: str
+    behind: tuple[ItemKey, ...]
+    """What it does not hold as it should, because releasing it failed or was skipped."""
+    drifted: tuple[ItemKey, ...]
+    is_new: bool
+    """Whether it was never given anything, or not under the names it uses now."""
+
+
+def deviations(ledger: Ledger, targets: Mapping[str, Target], settings: Iterable[TargetSettings]) -> list[Deviation]:
+    """Say where production parts from the ledger; a target whose state is as it was left is not looked into."""
+    found = []
+    for one in settings:
+        standing = ledger.standing(one.name)
+        target = targets[one.name]
+        is_new = standing is None or standing.mapping != mapping_digest(mappings_of(one))
+        behind = standing.behind if standing else ()
+        drifted: Sequence[ItemKey] = ()
+        if standing is not None and (standing.state is None or target.state() != standing.state):
+            drifted = _drifted(ledger.all_holdings(one.name), target.observe_all())
+        else:
+            drifted = tuple(
+                item
+                for item, holding in ledger.holdings(one.name, behind).items()
+                if holding.status is OutcomeStatus.DRIFTED
+            )
+        found.append(Deviation(name=one.name, behind=behind, drifted=tuple(drifted), is_new=is_new))
+    return found
+
+
+def _drifted(held: Mapping[ItemKey, Holding], seen: Mapping[ItemKey, Digest]) -> tuple[ItemKey, ...]:
+    given = {item: holding.deployed for item, holding in held.items()}
+    return tuple(sorted(item for item in given.keys() | seen.keys() if given.get(item) != seen.get(item)))

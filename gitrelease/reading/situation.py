@@ -1,0 +1,180 @@
+"""How things stand right now: the main branch, the ledger, and what lies between them.
+
+The state that is approved is the ledger's tree and, on top of it, every package that the main branch holds,
+that the ledger does not, and that is approved: a fold in first-parent order, each judged by what was approved
+before it (design 4, "effective workspace").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gitrelease.archiving import Archive, read_archive
+from gitrelease.core.names import (
+    BlobId,
+    CommitId,
+    ItemKey,
+    PackageName,
+    RefName,
+    TreeId,
+    branch,
+    manifest_path,
+    package_name,
+)
+from gitrelease.core.content import Difference
+from gitrelease.core.package import Reason
+from gitrelease.core.workspace import Workspace
+from gitrelease.errors import GitReleaseError
+from gitrelease.forges import Forge
+from gitrelease.reading.judging import Ground, Judged, judge_merged
+from gitrelease.reading.ledger import Ledger, read_ledger
+from gitrelease.reading.tasks import belongs
+from gitrelease.reading.trees import guarded_difference, read_workspace
+from gitrelease.repo import Repo, TreeChange
+
+
+class MainMissing(GitReleaseError):
+    """The main branch of the trust root is not there, so nothing can be compared with it."""
+
+    code = "main-missing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """A package that the main branch holds and the ledger does not."""
+
+    name: PackageName
+    merge: CommitId
+    before: CommitId
+    judged: Judged | None
+    trouble: Reason | None = None
+    """Why it could not even be judged."""
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether sync may apply it."""
+        return self.judged is not None and self.judged.verdict.is_approved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Everything that decisions start from, gathered once."""
+
+    refs: Mapping[RefName, str]
+    main: CommitId
+    ledger: Ledger
+    archive: Archive
+    workspace: Workspace
+    """The effective workspace at the tip of the main branch."""
+    approved: TreeId
+    """What is approved, at the tip of the main branch."""
+    merged: tuple[Merged, ...]
+    unapproved: tuple[TreeChange, ...]
+    """Where the main branch holds other than what is approved, after every approved package is counted."""
+
+    @property
+    def ground(self) -> Ground:
+        """What the next package is judged by."""
+        return Ground(
+            approved=self.approved,
+            workspace=self.workspace,
+            root=self.ledger.root,
+            main=self.ledger.main,
+            main_tip=self.main,
+        )
+
+    @property
+    def unapproved_items(self) -> frozenset[ItemKey]:
+        """The items that the main branch holds as nobody approved them."""
+        return frozenset(item for change in self.unapproved if (item := belongs(change.path)) is not None)
+
+
+def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
+    """Read how things stand, from the refs as last fetched.
+
+    Raises:
+        LedgerMissing, LedgerForged, MainMissing: nothing can be decided before that is mended.
+    """
+    refs = repo.refs()
+    archive = read_archive(repo, refs)
+    ledger = read_ledger(repo, refs, root=root, archive=archive)
+    tip = refs.get(branch(ledger.main))
+    if tip is None:
+        raise MainMissing(
+            f"there is no branch {ledger.main}, which the trust root names as the main branch",
+            hint=f"name it {ledger.main} again, or ask the server's administrator why it is gone",
+        )
+    main = CommitId(tip)
+    merged, approved, workspace = _fold(repo, forge, ledger, main)
+    return Situation(
+        refs=refs,
+        main=main,
+        ledger=ledger,
+        archive=archive,
+        workspace=workspace,
+        approved=approved,
+        merged=tuple(merged),
+        unapproved=tuple(guarded_difference(repo, approved, main)),
+    )
+
+
+def _fold(repo: Repo, forge: Forge, ledger: Ledger, main: CommitId) -> tuple[list[Merged], TreeId, Workspace]:
+    approved, workspace = ledger.tree, ledger.workspace
+    merged = []
+    for name, merge, before in _beyond(repo, ledger, main):
+        ground = Ground(approved=approved, workspace=workspace, root=ledger.root, main=ledger.main, main_tip=main)
+        try:
+            review = forge.find(name, workspace)
+            judged = judge_merged(repo, forge, ground, name, review=review, merge=merge)
+        except GitReleaseError as wrong:
+            trouble = Reason(code=wrong.code, message=wrong.message)
+            merged.append(Merged(name=name, merge=merge, before=before, judged=None, trouble=trouble))
+            continue
+        merged.append(Merged(name=name, merge=merge, before=before, judged=judged))
+        if judged.verdict.is_approved:
+            package = judged.package
+            approved = with_package(repo, approved, package.manifest.difference(package.manifest_id))
+            if package.manifest.touches_workspace:
+                workspace = read_workspace(repo, approved)
+    return merged, approved, workspace
+
+
+def with_package(repo: Repo, tree: TreeId, changes: Difference) -> TreeId:
+    """Write the tree that a package makes of another; nothing refers to it yet."""
+    edits = {path: None if after is None else BlobId(after) for path, (_, after) in changes.items()}
+    return repo.write_tree(tree, edits)
+
+
+def _beyond(repo: Repo, ledger: Ledger, main: CommitId) -> Sequence[tuple[PackageName, CommitId, CommitId]]:
+    """List the packages that the main branch holds beyond the ledger, in first-parent order: name, merge, parent."""
+    added = [
+        change.path
+        for change in repo.diff(ledger.tree, main, ["packages"])
+        if change.before is None and change.after is not None and change.after.is_file
+    ]
+    if not added:
+        return []
+    found = []
+    for commit, paths in repo.introduced(main, added):
+        for path in paths:
+            name = _named(path)
+            if name is not None and commit.parents and not _refused(ledger, name):
+                found.append((name, commit.id, commit.parents[0]))
+    return found
+
+
+def _named(path: str) -> PackageName | None:
+    """Read a package's name off its manifest's path; a file that is no manifest is an unapproved change."""
+    try:
+        name = package_name(path.rpartition("/")[2].removesuffix(".yaml"))
+    except GitReleaseError:
+        return None
+    return name if manifest_path(name) == path else None
+
+
+def _refused(ledger: Ledger, name: PackageName) -> bool:
+    """Say whether the ledger refused a package for good; its changes are then nobody's."""
+    return ledger.summary(name) is not None
+
+

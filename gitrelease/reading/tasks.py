@@ -1,0 +1,177 @@
+"""Tasks: the branches that submitted versions wait on, read and judged one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gitrelease.core.content import Held
+from gitrelease.core.item import Change
+from gitrelease.core.names import (
+    SUBMIT,
+    CommitId,
+    ItemKey,
+    NameRefused,
+    RefName,
+    TaskId,
+    is_guarded,
+    place_of,
+    task_of,
+    task_ref,
+)
+from gitrelease.core.package import Reason
+from gitrelease.core.people import Actor
+from gitrelease.core.task import Task
+from gitrelease.core.workspace import Workspace
+from gitrelease.forges import Forge
+from gitrelease.reading.trees import held, item_entries_at, held_files, read_states
+from gitrelease.repo import Commit, Repo, TreeChange
+from gitrelease.signers import identify
+
+_ID = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Malformed:
+    """A branch that stands where tasks do, and is none."""
+
+    ref: RefName
+    commit: CommitId
+    reason: Reason
+
+
+def open_task_refs(refs: Mapping[RefName, str]) -> dict[TaskId, CommitId]:
+    """List the branches that are named as tasks are; other names are not tasks."""
+    found = {}
+    for ref, commit in refs.items():
+        if ref.startswith(SUBMIT):
+            try:
+                found[task_of(ref)] = CommitId(commit)
+            except NameRefused:
+                continue  # `misnamed` reports them
+    return found
+
+
+def misnamed(refs: Mapping[RefName, str]) -> list[Malformed]:
+    """List the branches below `submit/` whose names are none of a task."""
+    found = []
+    for ref, commit in refs.items():
+        if ref.startswith(SUBMIT):
+            try:
+                task_of(ref)
+            except NameRefused as refusal:
+                reason = Reason(code="task-name", message=refusal.message)
+                found.append(Malformed(ref=ref, commit=CommitId(commit), reason=reason))
+    return found
+
+
+def read_tasks(
+    repo: Repo, forge: Forge, wanted: Mapping[TaskId, CommitId], workspace: Workspace
+) -> tuple[list[Task], list[Malformed]]:
+    """Read tasks from their commits; what is not one commit that changes one item only is malformed."""
+    refs = {task_ref(task): commit for task, commit in wanted.items()}
+    authors = forge.authors(refs, workspace)
+    commits = {commit.id: commit for commit in repo.commits(dict.fromkeys(wanted.values()))}
+    taken_over = {commit.id: _supersedes(repo, commit.message) for commit in commits.values()}
+    others = identify(repo, {old for found in taken_over.values() for old in found}, workspace)
+    tasks: list[Task] = []
+    bad: list[Malformed] = []
+    for id_, commit_id in wanted.items():
+        actors = [*authors[task_ref(id_)], *(others[old] for old in taken_over[commit_id])]
+        made = _read(repo, id_, commits[commit_id], actors, taken_over[commit_id])
+        if isinstance(made, Reason):
+            bad.append(Malformed(ref=task_ref(id_), commit=commit_id, reason=made))
+        else:
+            tasks.append(made)
+    return tasks, bad
+
+
+def _read(
+    repo: Repo, id_: TaskId, commit: Commit, authors: Sequence[Actor], supersedes: tuple[CommitId, ...]
+) -> Task | Reason:
+    if len(commit.parents) != 1:
+        return Reason(code="task-parents", message=f"{id_} has {len(commit.parents)} parents; a task is one commit on main")
+    base = commit.parents[0]
+    changes = repo.diff(base, commit.id)
+    if fault := _strays(id_, changes):
+        return fault
+    before = {change.path: held(change.before) for change in changes}
+    after = {change.path: held(change.after) for change in changes}
+    # What the change leaves alone belongs to the version as well: a script whose content did not change.
+    state = read_states(repo, base, [id_.item])[id_.item]
+    unchanged = {
+        path: entry
+        for path, entry in held_files(item_entries_at(repo, base, id_.item, state)).items()
+        if path not in before
+    }
+    files = _present(before, unchanged), _present(after, unchanged)
+    change = Change.ADD if not files[0] else Change.MODIFY if files[1] else Change.DELETE
+    trailers = _trailers(commit.message)
+    if (claimed := trailers.get("Change", str(change))) != change:
+        return Reason(code="task-change", message=f"{id_} says it is a case of {claimed}, and is one of {change}")
+    if trailers.get("Version", str(id_.version)) != str(id_.version):
+        return Reason(code="task-version", message=f"{id_} says it is version {trailers['Version']}")
+    return Task(
+        id=id_,
+        commit=commit.id,
+        change=change,
+        description=commit.message.partition("\n")[0],
+        submitter=authors[0],
+        also_by=tuple(authors[1:]),
+        submitted_at=commit.committed_at,
+        before=files[0],
+        after=files[1],
+        previous_version=None if state is None else state.version,
+        supersedes=supersedes,
+    )
+
+
+def _present(changed: Mapping[str, Held | None], unchanged: Mapping[str, Held]) -> dict[str, Held]:
+    return {**unchanged, **{path: found for path, found in changed.items() if found is not None}}
+
+
+def _strays(id_: TaskId, changes: Iterable[TreeChange]) -> Reason | None:
+    """Find a change that is not one of the task's item, or that leaves something other than a file."""
+    count = 0
+    for change in changes:
+        count += 1
+        if belongs(change.path) != id_.item:
+            return Reason(code="task-strays", message=f"{id_} changes {change.path}, which is not of {id_.item}")
+        if change.after is not None and not change.after.is_file:
+            return Reason(code="task-mode", message=f"{id_} makes {change.path} something other than a plain file")
+    if count == 0:
+        return Reason(code="task-empty", message=f"{id_} changes nothing")
+    return None
+
+
+def belongs(path: str) -> ItemKey | None:
+    """Say which item a path belongs to, if any."""
+    if not is_guarded(path) or path.partition("/")[0] in {"items", "packages"}:
+        return None
+    try:
+        return place_of(path).item
+    except NameRefused:
+        return None
+
+
+def _trailers(message: str) -> dict[str, str]:
+    """Read the trailers of a task; they are optional, and must be true when they are there."""
+    found = {}
+    for line in message.rstrip("\n").rpartition("\n\n")[2].splitlines():
+        key, colon, value = line.partition(": ")
+        if colon and key in {"Item", "Version", "Change", "Supersedes"}:
+            found[key] = value.strip()
+    return found
+
+
+def _supersedes(repo: Repo, message: str) -> tuple[CommitId, ...]:
+    """Read which tasks a task takes over; their submitters then count as authors of this one as well."""
+    ids = _trailers(message).get("Supersedes", "").split()
+    return tuple(CommitId(id_) for id_ in ids if _ID.fullmatch(id_) and repo.exists(id_))
+
+
+def task_message(task: TaskId, change: Change, description: str, supersedes: Sequence[CommitId] = ()) -> str:
+    """Write the message of a task's commit."""
+    over = f"Supersedes: {' '.join(supersedes)}\n" if supersedes else ""
+    return f"{description}\n\nItem: {task.item}\nVersion: {task.version}\nChange: {change}\n{over}"

@@ -1,0 +1,226 @@
+"""The one door to git.
+
+`Repo` is all that others see: values and errors of ours come out, full object ids go in. `run.py` starts
+git, `objects.py` reads what it stores and `store.py` adds to it, `history.py` says what happened, `refs.py`
+fetches and moves refs, `signing.py` writes and verifies commits, `worktree.py` looks at the user's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from gitrelease.repo.history import NotOnFirstParents
+from gitrelease.repo.library import require_repository
+from gitrelease.repo.objects import BLOB_LIMIT
+from gitrelease.repo.refs import MAIN, Refs, remote_name
+from gitrelease.repo.run import Config, Git, Place
+from gitrelease.repo.signing import Signing
+from gitrelease.repo.values import (
+    EMPTY_TREE,
+    BadObject,
+    Commit,
+    Conflicts,
+    Entry,
+    EntryKind,
+    GitFailed,
+    GitUnusable,
+    HistoryRewritten,
+    Identity,
+    NotAPlainFile,
+    NotARepository,
+    PathRefused,
+    PushDeclined,
+    PushRejected,
+    RefMove,
+    RemoteRefusedCredentials,
+    Signature,
+    SignatureStatus,
+    SigningRefused,
+    Tag,
+    TooLarge,
+    TreeChange,
+    Unreachable,
+    plain,
+)
+from gitrelease.repo.worktree import InTheWay, Worktree
+
+__all__ = [
+    "BLOB_LIMIT",
+    "EMPTY_TREE",
+    "MAIN",
+    "BadObject",
+    "Commit",
+    "Conflicts",
+    "Entry",
+    "EntryKind",
+    "GitFailed",
+    "GitUnusable",
+    "HistoryRewritten",
+    "Identity",
+    "InTheWay",
+    "NotAPlainFile",
+    "NotARepository",
+    "NotOnFirstParents",
+    "PathRefused",
+    "PushDeclined",
+    "PushRejected",
+    "RefMove",
+    "RemoteRefusedCredentials",
+    "Repo",
+    "Signature",
+    "SignatureStatus",
+    "SigningRefused",
+    "Tag",
+    "TooLarge",
+    "TreeChange",
+    "Unreachable",
+    "plain",
+]
+
+
+class Repo(Refs, Signing, Worktree):
+    """A clone of the release repository, or the bare repository itself.
+
+    It is a context manager: leaving it ends the git process that reads objects. Threads may share it.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        remote: str,
+        environ: Mapping[str, str],
+        signing_key: Path | None = None,
+        quarantine: bool = False,
+        prompt: bool = False,
+        is_direct: bool = False,
+    ) -> None:
+        super().__init__(place=place, environ=environ, quarantine=quarantine, prompt=prompt)
+        self.remote = remote_name(remote)
+        self.signing_key = signing_key
+        self.is_direct = is_direct
+        self._lock = Lock()
+        self._trees = {}
+
+    @classmethod
+    def discover(
+        cls,
+        start: Path,
+        *,
+        remote: str,
+        environ: Mapping[str, str],
+        signing_key: Path | None = None,
+        quarantine: bool = False,
+        prompt: bool = False,
+    ) -> Self:
+        """Open the repository around a folder.
+
+        `quarantine` is for the hooks of a server, where a push is not yet part of the repository;
+        `prompt` lets git ask for a password. A shallow clone is refused: it does not hold the past that
+        decisions are made from (pitfall P29).
+        """
+        git = Git(environ=environ, quarantine=quarantine, prompt=prompt)
+        git.check_version()
+        require_repository(start)
+        # git itself says whether this user may trust what lies here (safe.directory), so the user's
+        # configuration is read, and the answer counts for everything after.
+        told = git.run(
+            "rev-parse", "--is-shallow-repository", "--is-bare-repository", "--is-inside-work-tree",
+            "--show-object-format", "--path-format=absolute", "--git-dir", "--git-common-dir",
+            config=Config.USER, cwd=start, accept=range(256),
+        )  # fmt: skip
+        if told.exit != 0:
+            raise NotARepository(f"git does not open the repository in {plain(str(start))}: {told.err}")
+        shallow, bare, inside, hash_, git_dir, common_dir = told.out.decode(
+            errors="surrogateescape"
+        ).splitlines()
+        if hash_ != "sha1":
+            raise NotARepository(
+                f"this repository names its objects by {hash_}, which gitrelease cannot read",
+                hint="make one with git init --object-format=sha1",
+            )
+        if shallow == "true":
+            raise NotARepository(
+                "this clone is shallow: it does not hold the history that decisions are made from",
+                hint="run git fetch --unshallow; in a CI job, check out with fetch-depth: 0",
+            )
+        worktree = None
+        if inside == "true":
+            top = git.run(
+                "rev-parse", "--path-format=absolute", "--show-toplevel", config=Config.USER, cwd=start
+            )
+            worktree = Path(top.out.decode(errors="surrogateescape").removesuffix("\n"))
+        place = Place(git_dir=Path(git_dir), common_dir=Path(common_dir), worktree=worktree)
+        return cls(
+            place,
+            remote=remote,
+            environ=environ,
+            signing_key=signing_key,
+            quarantine=quarantine,
+            prompt=prompt,
+            is_direct=bare == "true",
+        )
+
+    @classmethod
+    def init_repository(cls, folder: Path, *, remote: str, environ: Mapping[str, str]) -> Self:
+        """Make a repository with working files in a folder, and open it; one that is there stays as it is."""
+        return cls._init(folder, "--no-bare", remote=remote, environ=environ)
+
+    @classmethod
+    def init_bare(cls, folder: Path, *, remote: str, environ: Mapping[str, str]) -> Self:
+        """Make a bare repository for everyone to share in a folder, and open it."""
+        return cls._init(folder, "--bare", remote=remote, environ=environ)
+
+    @classmethod
+    def _init(cls, folder: Path, kind: str, *, remote: str, environ: Mapping[str, str]) -> Self:
+        folder.mkdir(parents=True, exist_ok=True)
+        git = Git(environ=environ)
+        git.check_version()
+        # An empty template: hooks come from us or from the administrator, never from the machine.
+        git.run(
+            "init",
+            "--quiet",
+            kind,
+            "--initial-branch=main",
+            "--object-format=sha1",
+            "--template=",
+            cwd=folder,
+        )
+        return cls.discover(folder, remote=remote, environ=environ)
+
+    @property
+    def git_dir(self) -> Path:
+        """Where the repository keeps its data."""
+        return self._where.git_dir
+
+    @property
+    def common_dir(self) -> Path:
+        """Where it keeps what all its working trees share: objects, refs, hooks."""
+        return self._where.common_dir
+
+    @property
+    def _where(self) -> Place:
+        if self._place is None:  # pragma: no cover - a Repo is made with one
+            raise NotARepository("this repository has no place")
+        return self._place
+
+    def config(self, key: str) -> str | None:
+        """Read a setting of this repository."""
+        ran = self.run("config", "--local", "-z", "--get", key, accept=(0, 1))
+        return ran.out.decode(errors="replace").removesuffix("\0") if ran.exit == 0 else None
+
+    def set_config(self, key: str, value: str) -> None:
+        """Write a setting of this repository, in place of all it had under that key."""
+        self.run("config", "--local", "--replace-all", key, value)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

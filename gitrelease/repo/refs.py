@@ -1,0 +1,331 @@
+"""Refs under the names of the shared repository, wherever a clone keeps them; fetch and compare-and-swap."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from gitrelease.core.names import ARCHIVE, HEADS, LEDGER, RELEASE_TAGS, REVIEW, CommitId, RefName, branch
+from gitrelease.errors import GitReleaseError, NotFound, Refused
+from gitrelease.repo.history import History
+from gitrelease.repo.run import Config, Ran
+from gitrelease.repo.values import (
+    GitFailed,
+    HistoryRewritten,
+    PushDeclined,
+    PushRejected,
+    RefMove,
+    RemoteRefusedCredentials,
+    Tag,
+    Unreachable,
+    full_id,
+    plain,
+)
+
+MAIN = branch("main")
+NOTHING = "0" * 40
+
+_REMOTE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# Only the exit code is decided by these: whether people look at their credentials or at their network.
+_CREDENTIALS = re.compile(
+    r"authentication failed|could not read (username|password)|permission denied|terminal prompts disabled"
+    r"|returned error: 40[13]|invalid (username|credentials)|host key verification failed|access denied",
+    re.IGNORECASE,
+)
+# What git's own servers answer when another push got in between, after they had named the old values.
+_LOST = re.compile(
+    r"cannot lock ref|failed to (update|lock)|incorrect old value|already exists|stale info|fetch first"
+    r"|reference (already|broken)|atomic transaction failed",
+    re.IGNORECASE,
+)
+
+
+class Refs(History):
+    """The refs that everyone shares: `refs/heads/*` and `refs/tags/release/*` of the shared repository.
+
+    A clone keeps the branches in `refs/remotes/<remote>/`; a bare repository used in place is the shared
+    repository itself. Both answer alike.
+    """
+
+    remote: str
+    is_direct: bool
+    """Whether this is the shared repository itself, and moving a ref moves it for everyone."""
+
+    # Reading.
+
+    def refs(self, prefix: str = "refs/") -> dict[RefName, str]:
+        """List the shared refs and the objects they name, as of the last fetch."""
+        held = self._local_refs(self._here(HEADS), RELEASE_TAGS)
+        shared = {self._shared(name): id_ for name, id_ in held.items()}
+        return {ref: id_ for ref, id_ in shared.items() if ref.startswith(prefix)}
+
+    def tip(self, ref: RefName) -> CommitId | None:
+        """Give the commit of a shared branch, as of the last fetch."""
+        id_ = self._local_refs(self._here(ref)).get(self._here(ref))
+        return None if id_ is None else CommitId(id_)
+
+    def tags(self, prefix: str = RELEASE_TAGS) -> dict[RefName, Tag]:
+        """Read the shared tags: what they stand for, and what they say."""
+        return self.read_tags(
+            {ref: id_ for ref, id_ in self.refs(RELEASE_TAGS).items() if ref.startswith(prefix)}
+        )
+
+    def _here(self, ref: str) -> str:
+        """Say where this repository keeps a shared ref, or a group of them."""
+        if ref.startswith(RELEASE_TAGS) or (self.is_direct and ref.startswith(HEADS)):
+            return ref
+        if not ref.startswith(HEADS):
+            raise ValueError(f"{ref!r} is neither a branch nor a release tag")
+        return f"refs/remotes/{self.remote}/{ref.removeprefix(HEADS)}"
+
+    def _shared(self, name: str) -> RefName:
+        here = self._here(HEADS)
+        return RefName(HEADS + name.removeprefix(here) if name.startswith(here) else name)
+
+    def _seen(self, ref: str) -> str:
+        """Say where it is kept what a growing branch held when it was last found to have grown."""
+        return f"refs/gitrelease/{self.remote}/{ref.removeprefix('refs/')}"
+
+    def _local_refs(self, *patterns: str) -> dict[str, str]:
+        """List refs by exact name or, with a slash at the end, by folder. Symbolic ones are left out."""
+        out = self.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)", "--", *patterns).out
+        lines = (line.split(" ") for line in out.decode(errors="surrogateescape").splitlines())
+        found = {name: id_ for id_, name, symbolic in lines if not symbolic}
+        exact = {pattern for pattern in patterns if not pattern.endswith("/")}
+        below = tuple(pattern for pattern in patterns if pattern.endswith("/"))
+        return {name: id_ for name, id_ in found.items() if name in exact or name.startswith(below)}
+
+    # Fetching.
+
+    def fetch(self, *, main: RefName = MAIN) -> None:
+        """Bring what the shared repository holds here, and forget what it holds no more.
+
+        `main`, `production`, `archive` and `review/*` only ever grow. What they held when they were last
+        looked at is remembered apart from what `git fetch` moves, so that a rewritten history is noticed also
+        when somebody else fetched it into this clone.
+
+        Raises:
+            HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
+        """
+        if self.is_direct:
+            return
+        self._check_remote()
+        before = self.refs(HEADS)
+        ran = self._fetched()
+        if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
+            ran = self._fetched()
+        if ran.exit != 0:
+            raise self._no_answer(ran)
+        self._check_growth(before, self.refs(HEADS), main)
+
+    def _fetched(self) -> Ran:
+        return self.run(
+            "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "--no-recurse-submodules", "--no-show-forced-updates", "--refmap=",
+            "--end-of-options", self.remote,
+            f"+refs/heads/*:refs/remotes/{self.remote}/*",
+            # A branch of that name would be written through the symbolic ref that clones keep there.
+            "^refs/heads/HEAD",
+            f"+{RELEASE_TAGS}*:{RELEASE_TAGS}*",
+            config=Config.USER, in_worktree=True, accept=range(256),
+        )  # fmt: skip
+
+    def _check_growth(self, before: Mapping[RefName, str], now: Mapping[RefName, str], main: RefName) -> None:
+        seen = {ref: id_ for ref, id_ in self._seen_refs().items() if _grows(ref, main)}
+        rewritten: list[HistoryRewritten] = []
+        put_back: list[RefMove] = []
+        remembered: list[RefMove] = []
+        for ref in sorted({*seen, *(ref for ref in {*before, *now} if _grows(ref, main))}):
+            new = now.get(ref)
+            olds = dict.fromkeys(old for old in (seen.get(ref), before.get(ref)) if old is not None)
+            if new is None and ref.startswith(REVIEW):  # reviews end
+                olds.clear()
+            lost = [old for old in olds if new is None or not self._contains(new, old)]
+            if lost:
+                rewritten.append(HistoryRewritten(ref, lost[0], new))
+                put_back.append(RefMove(ref=RefName(self._here(ref)), new=lost[0], expected=new))
+            elif new != seen.get(ref):
+                remembered.append(RefMove(ref=RefName(self._seen(ref)), new=new, expected=seen.get(ref)))
+        if rewritten:
+            self._transact([*put_back, *remembered])
+            raise rewritten[0]
+        try:
+            self._transact(remembered)
+        except GitFailed:
+            # Another gitrelease in this clone was faster, or is remembering just now; so it is remembered.
+            return
+
+    def _seen_refs(self) -> dict[RefName, str]:
+        top = self._seen("refs/")
+        return {RefName("refs/" + name.removeprefix(top)): id_ for name, id_ in self._local_refs(top).items()}
+
+    def _contains(self, new: str, old: str) -> bool:
+        return self.exists(old) and self.is_ancestor(CommitId(old), CommitId(new))
+
+    # Moving.
+
+    def push(self, moves: Sequence[RefMove]) -> None:
+        """Move shared refs, all of them or none, each from exactly the value expected.
+
+        A move that has been made already is made: a push whose answer was lost can be repeated.
+
+        Raises:
+            PushRejected: a ref was somewhere else; gather again and decide again.
+            PushDeclined: the shared repository does not want it.
+        """
+        if not moves:
+            return
+        for move in moves:
+            _check_move(move)
+            self._check_rewind(move)
+        if self.is_direct:
+            self._push_here(moves)
+        else:
+            self._push_there(moves)
+
+    def _check_rewind(self, move: RefMove) -> None:
+        """Refuse to take anything away from a branch that only grows, whoever asks."""
+        ends = move.new is None and move.ref.startswith(REVIEW)
+        if move.expected is None or not _grows(move.ref, MAIN) or ends:
+            return
+        if move.new is None or not self.is_ancestor(CommitId(move.expected), CommitId(move.new)):
+            raise Refused(
+                f"{plain(move.ref)} only grows: it cannot go from {move.expected:.7} to what lacks it"
+            )
+
+    def _push_here(self, moves: Sequence[RefMove]) -> None:
+        held = self.refs()
+        open_ = [move for move in moves if held.get(move.ref) != move.new]
+        # Those already made are still verified, together with the rest.
+        done = [RefMove(ref=move.ref, new=move.new, expected=move.new) for move in moves if move not in open_]
+        try:
+            self._transact([*open_, *done])
+        except GitFailed as problem:
+            if lost := _elsewhere(open_, self.refs()):
+                raise PushRejected(lost) from problem
+            if _LOST.search(problem.message):
+                raise PushRejected(
+                    {move.ref: "is being moved by somebody else" for move in open_}
+                ) from problem
+            raise
+
+    def _push_there(self, moves: Sequence[RefMove]) -> None:
+        self._check_remote()
+        leases = [f"--force-with-lease={move.ref}:{move.expected or ''}" for move in moves]
+        ran = self.run(
+            "push", "--quiet", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags",
+            "--recurse-submodules=no", "--no-force-if-includes", *leases, "--end-of-options", self.remote,
+            *(f"{move.new or ''}:{move.ref}" for move in moves),
+            config=Config.USER, in_worktree=True, accept=range(256),
+        )  # fmt: skip
+        if ran.exit != 0:
+            self._judge_failure(moves, ran)
+        self._follow(moves)
+
+    def _judge_failure(self, moves: Sequence[RefMove], ran: Ran) -> None:
+        """Find out from the refs themselves why a push failed, or that it did not."""
+        held = self._ask_remote([move.ref for move in moves])
+        if all(held.get(move.ref) == move.new for move in moves):
+            return
+        if lost := _elsewhere(moves, held):
+            raise PushRejected(lost)
+        said = plain(ran.out.decode(errors="replace"))
+        reasons = [line for line in said.splitlines() if line.startswith("!")]
+        if any(_LOST.search(reason) for reason in reasons):
+            raise PushRejected({move.ref: "is being moved by somebody else" for move in moves})
+        if not reasons and _CREDENTIALS.search(ran.err):
+            raise self._no_answer(ran)
+        raise PushDeclined(ran.err or said)
+
+    def _follow(self, moves: Sequence[RefMove]) -> None:
+        """Note what was just pushed, as git would where the remote is configured for it."""
+        held = self._local_refs(*(self._here(move.ref) for move in moves))
+        here = [(RefName(self._here(move.ref)), move.new) for move in moves]
+        noted = [
+            RefMove(ref=ref, new=new, expected=held.get(ref)) for ref, new in here if held.get(ref) != new
+        ]
+        try:
+            self._transact(noted)
+        except GitFailed:
+            # The push is done; what is noted here is repeated by the next fetch.
+            return
+
+    def _ask_remote(self, refs: Iterable[RefName]) -> dict[RefName, str]:
+        ran = self.run(
+            "ls-remote", "--quiet", "--refs", "--end-of-options", self.remote, *refs,
+            config=Config.USER, in_worktree=True, accept=range(256),
+        )  # fmt: skip
+        if ran.exit != 0:
+            raise self._no_answer(ran)
+        lines = (line.split("\t", 1) for line in ran.out.decode(errors="surrogateescape").splitlines())
+        # ls-remote also finds what only ends in the name.
+        return {RefName(name): id_ for id_, name in lines if name in set(refs)}
+
+    def _transact(self, moves: Sequence[RefMove]) -> None:
+        """Move refs of this repository, all or none."""
+        if not moves:
+            return
+        steps = [
+            f"update {move.ref}\0{move.new}\0{move.expected or NOTHING}\0"
+            if move.new is not None
+            else f"delete {move.ref}\0{move.expected or ''}\0"
+            if move.expected is not None
+            else f"verify {move.ref}\0{NOTHING}\0"
+            for move in moves
+        ]
+        # One process sees all of it or, when it is killed, none: without `commit` nothing is moved.
+        stdin = "".join(["start\0", *steps, "prepare\0", "commit\0"])
+        self.run("update-ref", "--no-deref", "--stdin", "-z", stdin=stdin.encode(errors="surrogateescape"))
+
+    # The remote.
+
+    def _check_remote(self) -> None:
+        ran = self.run("config", "--get-all", f"remote.{self.remote}.url", config=Config.USER, accept=(0, 1))
+        if not ran.out:
+            raise NotFound(
+                f"this clone has no remote called {self.remote}",
+                hint=f"add it with git remote add {self.remote} URL, or name another one with --remote",
+            )
+
+    def _no_answer(self, ran: Ran) -> GitReleaseError:
+        if _CREDENTIALS.search(ran.err):
+            return RemoteRefusedCredentials(
+                f"the remote {self.remote} did not let us in: {ran.err}",
+                hint="check your key or token with git ls-remote",
+            )
+        return Unreachable(
+            f"the remote {self.remote} did not answer: {ran.err}", hint="check the network and git remote -v"
+        )
+
+
+def remote_name(text: str) -> str:
+    """Parse the name of a remote; it becomes part of refs and of configuration keys."""
+    if not _REMOTE_NAME.fullmatch(text) or ".." in text or text.endswith((".", ".lock")):
+        raise NotFound(f"{plain(text)!r} is not the name of a remote", hint="git remote lists them")
+    return text
+
+
+def _grows(ref: str, main: RefName) -> bool:
+    return ref in {main, ARCHIVE, LEDGER} or ref.startswith(REVIEW)
+
+
+def _check_move(move: RefMove) -> None:
+    for id_ in (move.new, move.expected):
+        if id_ is not None:
+            full_id(id_)
+    if not move.ref.startswith((HEADS, RELEASE_TAGS)) or re.search(
+        r"[\x00-\x20:^~?*\[\\\x7f]|\.\.", move.ref
+    ):
+        raise ValueError(f"{move.ref!r} is not a branch or a release tag")
+    if move.new is None and move.expected is None:
+        raise ValueError(f"{move.ref!r} is to move from nothing to nothing")
+
+
+def _elsewhere(moves: Iterable[RefMove], held: Mapping[RefName, str]) -> dict[RefName, str]:
+    """Say which refs are neither where they were expected nor where they should go."""
+    lost = {}
+    for move in moves:
+        found = held.get(move.ref)
+        if found not in {move.expected, move.new}:
+            lost[move.ref] = "is gone" if found is None else f"is at {found:.7}"
+    return lost

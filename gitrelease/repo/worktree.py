@@ -1,0 +1,212 @@
+"""The user's own files: which of them differ, read and written without following links, and `pull`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gitrelease.core.names import BlobId, CommitId, RefName
+from gitrelease.errors import GitReleaseError, NotFound
+from gitrelease.repo.history import History
+from gitrelease.repo.objects import BLOB_LIMIT
+from gitrelease.repo.run import Config
+from gitrelease.repo.store import check_path
+from gitrelease.repo.values import FILE, PathRefused, TooLarge, full_id, plain
+
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# A named pipe in the place of a file must not make us wait for whoever writes to it.
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+class InTheWay(GitReleaseError):
+    """The checked-out branch cannot move forward without touching somebody's changes. Nothing was touched."""
+
+    code = "in-the-way"
+
+
+class Worktree(History):
+    """The files that are checked out. Only submit, check, status, import, restore and pull come here."""
+
+    @property
+    def worktree(self) -> Path | None:
+        """The folder with the user's files; a bare repository has none."""
+        return self._place.worktree if self._place is not None else None
+
+    def head_branch(self) -> RefName | None:
+        """Name the branch that is checked out, as this clone calls it; `None` when HEAD is a bare commit."""
+        ran = self.run("symbolic-ref", "--quiet", "HEAD", accept=(0, 1))
+        return RefName(ran.out.decode(errors="surrogateescape").strip()) if ran.exit == 0 else None
+
+    def changed_paths(self, commit: CommitId, prefixes: Sequence[str]) -> set[str]:
+        """Name the files below some folders that may differ from a commit; whoever asks compares their bytes.
+
+        No content is read here. What git is told to ignore is not named.
+        """
+        self._files()
+        if not prefixes:
+            raise ValueError("no folder was named")
+        raw = self.run(
+            "diff-index", "--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=all",
+            "--no-ext-diff", "--no-textconv", "--end-of-options", full_id(commit), "--", *prefixes,
+            in_worktree=True,
+        ).out  # fmt: skip
+        # `:meta`, path, `:meta`, path …
+        tracked = raw.split(b"\0")[1::2]
+        # The user's own list of what to ignore lies in the user's configuration.
+        new = self.run(
+            "ls-files", "--others", "--exclude-standard", "-z", "--", *prefixes,
+            in_worktree=True, config=Config.USER, extra={"GIT_LITERAL_PATHSPECS": "1"},
+        ).out  # fmt: skip
+        return {path.decode(errors="surrogateescape") for path in (*tracked, *new.split(b"\0")) if path}
+
+    def read_working(self, path: str, *, limit: int = BLOB_LIMIT) -> bytes | None:
+        """Read a working file; `None` when there is none. Links, here or on the way, are refused."""
+        check_path(path)
+        try:
+            with _parent(self._files(), path, make=False) as (folder, name), _opened(name, folder) as file:
+                found = os.fstat(file)
+                if not stat.S_ISREG(found.st_mode):
+                    raise PathRefused(f"{plain(path)!r} is not a plain file")
+                if found.st_size > limit:
+                    raise TooLarge(
+                        f"{plain(path)!r} has {found.st_size} bytes, more than the {limit} that are read"
+                    )
+                with os.fdopen(os.dup(file), "rb") as stream:
+                    data = stream.read(limit + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise PathRefused(
+                f"{plain(path)!r} cannot be read: {problem.strerror}",
+                hint="replace symbolic links by the files they point to",
+            ) from problem
+        if len(data) > limit:
+            raise TooLarge(f"{plain(path)!r} has more than the {limit} bytes that are read")
+        return data
+
+    def write_working(self, path: str, data: bytes) -> None:
+        """Write a working file at once, or not at all; what may be done with it stays as it was."""
+        check_path(path)
+        try:
+            with _parent(self._files(), path, make=True) as (folder, name):
+                _replace(folder, name, data, path)
+        except OSError as problem:
+            raise PathRefused(f"{plain(path)!r} cannot be written: {problem.strerror}") from problem
+
+    def remove_working(self, path: str) -> None:
+        """Remove a working file if it is there."""
+        check_path(path)
+        try:
+            with _parent(self._files(), path, make=False) as (folder, name):
+                os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            raise PathRefused(f"{plain(path)!r} cannot be removed: {problem.strerror}") from problem
+
+    def take(self, main: CommitId, same: Mapping[str, BlobId]) -> None:
+        """Move the checked-out branch and its files forward to a commit that contains it.
+
+        `same` names files that already have the bytes this commit has; git is told so, and leaves them alone.
+
+        Raises:
+            InTheWay: other changes of the user would be touched, or the branch has commits of its own.
+        """
+        self._files()
+        if self.head_branch() is None:
+            raise InTheWay("no branch is checked out", hint="check out your branch with git switch")
+        head = self.resolve("HEAD")
+        if head is not None and not self.is_ancestor(head, main):
+            raise InTheWay(
+                f"the checked-out branch has commits that {main:.7} does not contain",
+                hint="move them to a branch of their own, and switch back",
+            )
+        held = self._staged(list(same))
+        self._stage({path: f"{FILE} {full_id(blob)} 0" for path, blob in same.items()})
+        self.run("update-index", "-q", "--refresh", in_worktree=True, config=Config.USER, accept=range(256))
+        ran = self.run(
+            "merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash", "--no-overwrite-ignore",
+            "--no-verify-signatures", full_id(main), in_worktree=True, config=Config.USER, accept=range(256),
+        )  # fmt: skip
+        if ran.exit != 0:
+            self._stage({path: held.get(path, f"0 {'0' * 40} 0") for path in same})
+            raise InTheWay(
+                f"your working files are in the way: {ran.err}",
+                hint="commit, stash or undo these changes first",
+            )
+
+    def _staged(self, paths: Sequence[str]) -> dict[str, str]:
+        """Say what the index holds for some paths, in the words that put it back."""
+        if not paths:
+            return {}
+        wanted = set(paths)
+        out = self.run("ls-files", "--stage", "-z", in_worktree=True).out
+        records = (record.decode(errors="surrogateescape").split("\t", 1) for record in out.split(b"\0")[:-1])
+        return {path: meta for meta, path in records if path in wanted}
+
+    def _stage(self, entries: Mapping[str, str]) -> None:
+        if entries:
+            lines = "".join(f"{meta}\t{path}\0" for path, meta in entries.items())
+            self.run("update-index", "-z", "--index-info", stdin=lines.encode(), in_worktree=True)
+
+    def _files(self) -> Path:
+        if self.worktree is None:
+            raise NotFound(
+                "this repository is bare: it has no working files", hint="run the command in a clone of it"
+            )
+        return self.worktree
+
+
+@contextmanager
+def _parent(top: Path, path: str, *, make: bool) -> Iterator[tuple[int, str]]:
+    """Open the folder of a path, step by step from the top, so that no link on the way is followed."""
+    *folders, name = path.split("/")
+    here = os.open(top, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        for folder in folders:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(folder, dir_fd=here)
+            below = os.open(folder, _FOLDER, dir_fd=here)
+            os.close(here)
+            here = below
+        yield here, name
+    finally:
+        os.close(here)
+
+
+@contextmanager
+def _opened(name: str, folder: int) -> Iterator[int]:
+    file = os.open(name, _READ, dir_fd=folder)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _replace(folder: int, name: str, data: bytes, path: str) -> None:
+    mode = None
+    with suppress(FileNotFoundError):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode):
+            raise PathRefused(f"{plain(path)!r} is not a plain file")
+        mode = stat.S_IMODE(found.st_mode)
+    temporary = f".gitrelease-{secrets.token_hex(8)}.tmp"
+    file = os.open(temporary, _WRITE, 0o666, dir_fd=folder)
+    try:
+        with os.fdopen(file, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            if mode is not None:
+                os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise

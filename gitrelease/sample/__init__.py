@@ -1,0 +1,1 @@
+"""A small workspace to try gitrelease with: data files only, which `gitrelease demo` copies."""

@@ -1,0 +1,1 @@
+ALTER TABLE page_views_per_minute CONCATENATE;

@@ -1,0 +1,1 @@
+"""What tests are made of: a sealed git, people with clones and keys, a clock."""
