@@ -16,7 +16,7 @@ from gitrelease.core.archive import (
     outcome_path,
     parse_entry,
 )
-from gitrelease.core.names import ARCHIVE, BlobId, CommitId, ItemKey, PackageName, RefName, TreeId, item_key
+from gitrelease.core.names import ARCHIVE, BlobId, CommitId, ItemKey, PackageName, RefName, item_key
 from gitrelease.core.status import Summary, parse_summary, summary_document
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import message_of, read_message
@@ -64,7 +64,7 @@ class Archive:
         """List what was settled, newest first."""
         if self.tip is None:
             return []
-        commits = self.repo.history(self.tip, limit=limit)
+        commits = [c for c in self.repo.history(self.tip, limit=limit) if c.parents]
         return [(c, read_message(c.message, parse_entry, of=f"the archive's {c.id:.7}")) for c in commits]
 
     def extended(self, pen: Pen, entry: ArchiveEntry, *, outcome: Summary | None = None) -> CommitId:
@@ -81,9 +81,14 @@ class Archive:
         blobs = self.repo.write_blobs(list(edits.values()))
         changes: dict[str, BlobId | None] = dict(zip(edits, blobs, strict=True))
         tree = self.repo.write_tree(base, changes)
-        before = () if self.tip is None else (self.tip,)
+        before = self.tip or self._beginning(pen)
         message = message_of(entry.subject, entry_document(entry))
-        return pen.commit(self.repo, tree=TreeId(tree), parents=(*before, *entry.heads), message=message)
+        return pen.commit(self.repo, tree=tree, parents=(before, *entry.heads), message=message)
+
+    def _beginning(self, pen: Pen) -> CommitId:
+        """Write a commit for the first entry to follow, so that no settled head is ever its first parent."""
+        nothing = self.repo.write_tree(None, {})
+        return pen.commit(self.repo, tree=nothing, parents=(), message="The archive begins\n")
 
 
 def read_archive(repo: Repo, refs: Mapping[RefName, str]) -> Archive:

@@ -277,11 +277,49 @@ class Refs(History):
         stdin = "".join(["start\0", *steps, "prepare\0", "commit\0"])
         self.run("update-ref", "--no-deref", "--stdin", "-z", stdin=stdin.encode(errors="surrogateescape"))
 
+    def move_local(self, moves: Sequence[RefMove]) -> None:
+        """Move branches of this clone itself, all or none; nobody else sees them.
+
+        The caller sees to it that none of them is checked out.
+
+        Raises:
+            PushRejected: one of them was somewhere else.
+        """
+        for move in moves:
+            _check_move(move)
+        try:
+            self._transact(moves)
+        except GitFailed as problem:
+            held = self._local_refs(*(move.ref for move in moves))
+            if lost := _elsewhere(moves, {RefName(name): id_ for name, id_ in held.items()}):
+                raise PushRejected(lost) from problem
+            raise
+
     # The remote.
 
+    @property
+    def has_remote(self) -> bool:
+        """Whether this clone knows the shared repository at all."""
+        key = f"remote.{self.remote}.url"
+        return bool(self.run("config", "--get-all", key, config=Config.USER, accept=(0, 1)).out)
+
+    def default_branch(self) -> RefName | None:
+        """Name the branch that the shared repository hands out; `None` while it holds nothing."""
+        self._check_remote()
+        ran = self.run(
+            "ls-remote", "--quiet", "--symref", "--end-of-options", self.remote, "HEAD",
+            config=Config.USER, in_worktree=True, accept=range(256),
+        )  # fmt: skip
+        if ran.exit != 0:
+            raise self._no_answer(ran)
+        for line in ran.out.decode(errors="surrogateescape").splitlines():
+            target, _, name = line.partition("\t")
+            if name == "HEAD" and target.startswith(f"ref: {HEADS}"):
+                return RefName(target.removeprefix("ref: "))
+        return None
+
     def _check_remote(self) -> None:
-        ran = self.run("config", "--get-all", f"remote.{self.remote}.url", config=Config.USER, accept=(0, 1))
-        if not ran.out:
+        if not self.has_remote:
             raise NotFound(
                 f"this clone has no remote called {self.remote}",
                 hint=f"add it with git remote add {self.remote} URL, or name another one with --remote",

@@ -26,6 +26,7 @@ from gitrelease.repo.values import (
 
 _IDENT = re.compile(r"(?P<name>[^<>]*?) ?<(?P<email>[^<>]*)> [0-9]+ [+-][0-9]{4}")
 _SSH_SIGNATURE = b"-----BEGIN SSH SIGNATURE-----\n"
+_PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]{16,}={0,3}( .*)?")
 _STATUS = {"G": SignatureStatus.GOOD, "U": SignatureStatus.UNKNOWN_KEY, "N": SignatureStatus.NONE}
 
 
@@ -102,6 +103,28 @@ class Signing(Store):
         if self._user_setting("gpg.ssh.program") is None:
             self._ssh_keygen()
         return ("gpg.format=ssh", *(() if key is None else (f"user.signingKey={key}",)))
+
+    def public_key(self) -> str | None:
+        """Give the SSH public key the user signs with, as `user.signingKey` names it: a key, or the file of one.
+
+        `None` when there is none, or when it cannot be read as one: it may be a key of another sort.
+        """
+        named = self._user_setting("user.signingKey") if self.signing_key is None else str(self.signing_key)
+        if named is None:
+            return None
+        literal = named.removeprefix("key::").strip()
+        if _PUBLIC_KEY.fullmatch(literal):
+            return literal
+        home = self._environ.get("HOME", "~")
+        file = Path(home, named[2:]) if named.startswith("~/") else Path(named)
+        for candidate in (file, file.with_name(f"{file.name}.pub")):
+            try:
+                lines = candidate.read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError, ValueError):
+                continue
+            if len(lines) == 1 and _PUBLIC_KEY.fullmatch(lines[0].strip()):
+                return lines[0].strip()
+        return None
 
     def _ssh_keygen(self) -> str:
         program = shutil.which("ssh-keygen", path=self._environ.get("PATH"))

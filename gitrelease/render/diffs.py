@@ -1,0 +1,152 @@
+"""What people see of differences: by meaning, by count, or line by line; and of versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gitrelease.core.compare import CONTENT, Comparison, FieldDifference, ItemComparison
+from gitrelease.core.item import Change
+from gitrelease.render.tables import Cell, table
+from gitrelease.render.tasks import CHANGE_TONES, change_cell, versions_text
+from gitrelease.render.text import Paper, Tone, clean, clean_lines, count, next_step, page
+
+if TYPE_CHECKING:
+    from gitrelease.commands.version import Restored, VersionInfo
+
+_MARKS = {Change.ADD: "+", Change.MODIFY: "~", Change.DELETE: "-"}
+
+
+class Style(Enum):
+    """How a difference is shown."""
+
+    MEANING = "meaning"
+    STAT = "stat"
+    PATCH = "patch"
+
+
+def comparison(shown: Comparison, style: Style, paper: Paper) -> str:
+    """Show what is different, item by item."""
+    if shown.before is not None:
+        head = f"from {clean(shown.before)} to {clean(shown.after)}"
+    else:
+        head = f"what {clean(shown.after)} changes"
+    if not shown.items and not shown.other_paths:
+        return page(f"{head}: nothing")
+    match style:
+        case Style.MEANING:
+            body = "\n".join(_meaning(one, paper) for one in shown.items)
+        case Style.STAT:
+            body = _stat(shown.items, paper)
+        case Style.PATCH:
+            return "".join(_patch(one.patch.text, paper) for one in shown.items)
+    others = "".join(f"~ {clean(path)} (no item)\n" for path in shown.other_paths)
+    return page(f"{head}:", body, others)
+
+
+def _meaning(one: ItemComparison, paper: Paper) -> str:
+    title = f"{paper.paint(clean(one.item), Tone.STRONG)}  {paper.paint(one.change, CHANGE_TONES[one.change])}"
+    lines = [f"{title}  {versions_text(one.from_version, one.to_version)}"]
+    if one.formatting_only:
+        lines.append("  formatting only")
+    lines += [_field(found, one, paper) for found in one.differences]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _field(found: FieldDifference, one: ItemComparison, paper: Paper) -> str:
+    mark = paper.paint(_MARKS[found.change], CHANGE_TONES[found.change])
+    path = clean(found.path)
+    if found.before is None and found.after is None:
+        many = _lines_text(one) if path.startswith(CONTENT) or len(one.differences) == 1 else ""
+        return f"  {mark} {path}: other text{many}, which --patch shows"
+    match found.change:
+        case Change.ADD:
+            said = _value(found.after)
+        case Change.DELETE:
+            said = _value(found.before)
+        case Change.MODIFY:
+            before, after = _value(found.before), _value(found.after)
+            long = paper.width is not None and len(before) + len(after) > paper.width - len(path) - 10
+            said = f"\n      {before}\n    → {after}" if long else f"{before} → {after}"
+    first, *others = said.split("\n")
+    lines = [f"  {mark} {path}: {first}".rstrip(), *others]
+    return "\n".join(_fitted(line, mark, paper) for line in lines)
+
+
+def _fitted(line: str, mark: str, paper: Paper) -> str:
+    extra = len(mark) - 1 if mark in line else 0  # colours take no room
+    return line if paper.width is None else paper.fit(line, -extra)
+
+
+def _value(value: object) -> str:
+    return clean(json.dumps(value, ensure_ascii=False))
+
+
+def _lines_text(one: ItemComparison) -> str:
+    if one.patch.added is None or one.patch.deleted is None:
+        return ""
+    return f" (+{one.patch.added} -{one.patch.deleted} lines)"
+
+
+def _stat(items: Sequence[ItemComparison], paper: Paper) -> str:
+    rows = [
+        (
+            one.item,
+            change_cell(one.change),
+            versions_text(one.from_version, one.to_version),
+            Cell("" if one.patch.added is None else f"+{one.patch.added}", Tone.GOOD),
+            Cell("" if one.patch.deleted is None else f"-{one.patch.deleted}", Tone.BAD),
+            "formatting only" if one.formatting_only else "",
+        )
+        for one in items
+    ]
+    added = sum(one.patch.added or 0 for one in items)
+    deleted = sum(one.patch.deleted or 0 for one in items)
+    total = f"{count(len(items), 'item')}, {count(added, 'line')} added, {count(deleted, 'line')} deleted"
+    titles = ("ITEM", "CHANGE", "VERSION", "ADDED", "DELETED", "NOTE")
+    return table(titles, rows, paper) + total
+
+
+def _patch(text: str, paper: Paper) -> str:
+    return "".join(f"{paper.paint(line, _patch_tone(line))}\n" for line in clean_lines(text).splitlines())
+
+
+def _patch_tone(line: str) -> Tone | None:
+    if line.startswith(("diff ", "--- ", "+++ ", "new file", "deleted file")):
+        return Tone.STRONG
+    return {"+": Tone.GOOD, "-": Tone.BAD, "@": Tone.CHANGED}.get(line[:1])
+
+
+# Versions.
+
+
+def version_list(found: Sequence[VersionInfo], paper: Paper) -> str:
+    """Show every version of an item: number, who, when, why, where it is now."""
+    rows = [
+        (
+            one.number,
+            one.where,
+            change_cell(one.change),
+            one.submitter or "-",
+            paper.short_time(one.submitted_at),
+            one.package or "",
+            one.description,
+        )
+        for one in found
+    ]
+    titles = ("VERSION", "WHERE", "CHANGE", "SUBMITTER", "SUBMITTED", "PACKAGE", "DESCRIPTION")
+    head = clean(found[0].item) if found else ""
+    return page(head, table(titles, rows, paper))
+
+
+def restored(result: Restored, paper: Paper) -> str:
+    """Show what a restore did to the working files."""
+    item, number = clean(result.version.item), result.version.number
+    rows = [(Cell("wrote", Tone.GOOD), path) for path in result.written]
+    rows += [(Cell("removed", Tone.BAD), path) for path in result.removed]
+    if not rows:
+        return page(f"the working files of {item} are those of version {number} already")
+    step = next_step(paper, f"gitrelease submit {item}", "makes it the next version")
+    return page(f"the working files of {item} are those of version {number}:", table(("", ""), rows, paper), step)

@@ -1,0 +1,151 @@
+"""Wiring: settings in; a repository, a forge and targets out. The one place that chooses implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, cast
+
+from jsonschema import Draft202012Validator
+
+from gitrelease.commands import Desk
+from gitrelease.core.finding import key_text
+from gitrelease.core.workspace import TargetSettings
+from gitrelease.errors import GitReleaseError, NotFound, Refused
+from gitrelease.forges.local import LocalForge
+from gitrelease.pen import Pen
+from gitrelease.repo import Repo
+from gitrelease.repo.run import Config
+from gitrelease.settings import Settings, commit_id
+from gitrelease.targets import GROUP, Site, Target
+
+# A checkout that was never installed has no entry points; what we ship is there all the same.
+_SHIPPED = {"git": "gitrelease.targets.git"}
+
+
+class TargetModule(Protocol):
+    """What a module named by an entry point of the group `gitrelease.targets` has."""
+
+    SCHEMA: Mapping[str, object]
+
+    def connect(self, site: Site) -> Target:
+        """Use a production system."""
+
+
+def utc_now() -> datetime:
+    """Say what time it is."""
+    return datetime.now(UTC)
+
+
+def open_repo(settings: Settings) -> Repo:
+    """Open the repository that a command is to work in."""
+    return Repo.discover(
+        settings.directory,
+        remote=settings.remote,
+        environ=settings.environ,
+        signing_key=settings.signing_key,
+        prompt=settings.prompt,
+    )
+
+
+def open_desk(
+    settings: Settings,
+    *,
+    say: Callable[[str], None] = lambda text: None,  # noqa: ARG005
+    now: Callable[[], datetime] = utc_now,
+) -> Desk:
+    """Put together what every command works with. Whoever asks closes its repository."""
+    repo = open_repo(settings)
+    try:
+        return desk_of(repo, settings, say=say, now=now)
+    except BaseException:
+        repo.close()
+        raise
+
+
+def desk_of(
+    repo: Repo, settings: Settings, *, say: Callable[[str], None], now: Callable[[], datetime]
+) -> Desk:
+    """Put together what every command works with, around a repository that is open."""
+    known = repo.config("gitrelease.root")
+    root = settings.root or (commit_id(known, of="gitrelease.root in git's configuration") if known else None)
+    main = repo.config("gitrelease.main") or "main"
+    pen = Pen(identity=repo.identity, signs=lambda: can_sign(repo, settings), now=now)
+    return Desk(
+        repo=repo,
+        forge=LocalForge(repo, pen, main=main),
+        pen=pen,
+        root=root,
+        main=main,
+        connect=lambda target: connect(target, repo=repo, pen=pen, environ=settings.environ),
+        say=say,
+    )
+
+
+def can_sign(repo: Repo, settings: Settings) -> bool:
+    """Say whether there is an SSH key to sign with; keys of another kind are for other purposes."""
+    if settings.signing_key is not None:
+        return True
+
+    def configured(key: str) -> str:
+        ran = repo.run("config", "-z", "--get", key, config=Config.USER, accept=(0, 1))
+        return ran.out.decode(errors="replace").rstrip("\0")
+
+    key = configured("user.signingKey")
+    match configured("gpg.format"):
+        case "ssh":
+            return bool(key or configured("gpg.ssh.defaultKeyCommand"))
+        case "":
+            return key.startswith(("ssh-", "key::", "ecdsa-", "sk-", "~")) or "/" in key or "\\" in key
+        case _:
+            return False
+
+
+def connect(wanted: TargetSettings, *, repo: Repo, pen: Pen, environ: Mapping[str, str]) -> Target:
+    """Connect a production system: load its module, and check its settings against the module's schema."""
+    module = _module_of(wanted)
+    _check_settings(wanted, module.SCHEMA)
+    return module.connect(
+        Site(
+            name=wanted.name,
+            settings=wanted.settings,
+            repo=repo,
+            pen=pen,
+            folder=repo.worktree or repo.git_dir,
+            environ=environ,
+        )
+    )
+
+
+def _module_of(wanted: TargetSettings) -> TargetModule:
+    offered: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    try:
+        if (entry := offered.get(wanted.type)) is not None:
+            return cast("TargetModule", entry.load())
+        if (path := _SHIPPED.get(wanted.type)) is not None:
+            return cast("TargetModule", import_module(path))
+    except ImportError as missing:
+        raise GitReleaseError(
+            f"the target {wanted.name} is of the type {wanted.type}, whose module cannot be loaded: {missing}",
+            hint=f"install what it needs: pip install 'gitrelease[{wanted.type}]'",
+            code="target-missing",
+        ) from missing
+    names = ", ".join(sorted({*offered, *_SHIPPED}))
+    raise NotFound(
+        f"the target {wanted.name} is of the type {wanted.type!r}, which is not installed",
+        hint=f"installed are: {names}; another comes with a package that has an entry point in {GROUP}",
+        code="target-unknown",
+    )
+
+
+def _check_settings(wanted: TargetSettings, schema: Mapping[str, object]) -> None:
+    errors = sorted(Draft202012Validator(schema).iter_errors(dict(wanted.settings)), key=str)
+    if errors:
+        key = key_text(("production", "targets", wanted.name, "settings", *errors[0].absolute_path))
+        raise Refused(
+            f"workspace.yaml: {key}: {errors[0].message}",
+            hint=f"these are the settings of a target of the type {wanted.type}",
+            code="target-settings",
+        )
