@@ -26,7 +26,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.task import Task
-from gitrelease.core.workspace import Action
+from gitrelease.core.workspace import Action, authorize
 from gitrelease.errors import GitReleaseError, NotFound, Refused
 from gitrelease.reading.judging import existing, judge_branch, users_in
 from gitrelease.reading.ledger import LedgerMissing
@@ -84,25 +84,25 @@ def check_working(desk: Desk, paths: Sequence[str]) -> CheckResult:
     """Check working files: those named, or every item that differs from the main branch."""
     footing = footing_of(desk)
     if footing.now is not None:
-        desk_may_look(desk, footing.now)
+        authorize(None, Action.LOOK, footing.now.workspace)
     source = WorkingTree(repo=desk.repo, base=footing.base)
     return _check_files(desk, footing, source, paths)
-
-
-def desk_may_look(desk: Desk, now: Situation) -> None:
-    """Ask for the right to look, which whoever can read the repository has (design 5)."""
-    from gitrelease.core.workspace import authorize
-
-    authorize(desk.forge.whoami(now.workspace).member, Action.LOOK, now.workspace)
 
 
 def _check_files(desk: Desk, footing: Footing, source: Source, paths: Sequence[str]) -> CheckResult:
     findings: list[Finding] = []
     items: dict[ItemKey, None] = {}
-    for path in () if paths else sorted(source.changed):
-        _collect(items, findings, path, lambda path=path: [place_of(path).item])
-    for text in paths:
-        _collect(items, findings, text, lambda text=text: _named(desk, source, footing, text))
+    for text in paths or sorted(source.changed):
+        try:
+            found = (
+                items_named(desk.repo, source, footing.approved, [text], everything=False)
+                if paths
+                else [place_of(text).item]
+            )
+        except NameRefused as wrong:
+            findings.append(_finding(text, wrong, code="stray-file"))
+            continue
+        items.update(dict.fromkeys(found))
     states = read_states(desk.repo, footing.approved, items)
     drafts = []
     for item in items:
@@ -119,19 +119,6 @@ def _check_files(desk: Desk, footing: Footing, source: Source, paths: Sequence[s
         lambda folder: [entry.path for entry in desk.repo.list_tree(footing.base, folder)],
     )
     return CheckResult(findings=tuple(findings), checked=len(drafts))
-
-
-def _collect(
-    items: dict[ItemKey, None], findings: list[Finding], what: str, find: Callable[[], Iterable[ItemKey]]
-) -> None:
-    try:
-        items.update(dict.fromkeys(find()))
-    except NameRefused as wrong:
-        findings.append(_finding(what, wrong, code="stray-file"))
-
-
-def _named(desk: Desk, source: Source, footing: Footing, text: str) -> list[ItemKey]:
-    return items_named(desk.repo, source, footing.approved, [text], everything=False)
 
 
 def _draft(source: Source, item: ItemKey, state: ItemState | None) -> Draft:
@@ -204,7 +191,7 @@ def check_ref(desk: Desk, ref: str) -> CheckResult:
     Of any other branch, every item is checked that it changes against the main branch.
     """
     now = desk.situation()
-    desk_may_look(desk, now)
+    authorize(None, Action.LOOK, now.workspace)
     name = _shared_name(desk, ref)
     is_ours = name.startswith((SUBMIT, PACKAGE))
     if is_ours and name not in now.refs:
