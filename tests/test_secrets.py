@@ -12,8 +12,8 @@ from detect_secrets.plugins.keyword import DENYLIST
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitrelease.core.finding import Finding, Severity
-from gitrelease.secrets import MOST_FINDINGS, SHAPES, AllowedSecret, Shape, allowed, find
+from gitrelease.core.finding import AllowedSecret, Finding, Severity
+from gitrelease.secrets import MOST_FINDINGS, SHAPES, Shape, allowed, find
 
 PASSWORD = "hunter2x"
 # Put together here, so that scanners of this repository have nothing to find.
