@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator, TypeChecker
 from jsonschema.exceptions import ValidationError
@@ -175,6 +175,11 @@ def validate(document: Document, kind: str) -> list[Finding]:
             )
             findings[finding] = None
     return sorted(findings, key=lambda one: (one.line or 0, one.column or 0, one.message))
+
+
+def value_problems(value: object, kind: str) -> list[Problem]:
+    """Find what the schema of a kind does not allow in a value that no file holds, but a commit's message."""
+    return [problem for error in _checker(kind).iter_errors(cast("Any", value)) for problem in _problems(_fault(error))]
 
 
 def _problems(fault: _Fault) -> Iterator[Problem]:

@@ -128,7 +128,7 @@ def _module_of(wanted: TargetSettings) -> TargetModule:
             return cast("TargetModule", import_module(path))
     except ImportError as missing:
         raise GitReleaseError(
-            f"the target {wanted.name} is of the type {wanted.type}, whose module cannot be loaded: {missing}",
+            f"the target {wanted.name} is of the type {wanted.type}, which cannot be loaded: {missing}",
             hint=f"install what it needs: pip install 'gitrelease[{wanted.type}]'",
             code="target-missing",
         ) from missing

@@ -12,8 +12,8 @@ from typing import TypeVar
 from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
 from gitrelease.core.names import CommitId, MemberId, branch
-from gitrelease.core.workspace import Action, TargetSettings, Workspace, authorize
-from gitrelease.errors import RaceLost
+from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, authorize
+from gitrelease.errors import Exit, RaceLost, Refused
 from gitrelease.forges import Forge
 from gitrelease.pen import Pen
 from gitrelease.reading.situation import Situation, gather
@@ -24,6 +24,13 @@ Result = TypeVar("Result")
 
 TRIES = 8
 """How often a command gathers and decides again when somebody else was first."""
+
+
+class SigningMissing(Refused):
+    """The workspace counts only what is signed, and there is no key to sign with."""
+
+    exit = Exit.CREDENTIALS
+    code = "signing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,14 @@ class Desk:
         authorize(who, action, workspace)
         if who is None:
             raise AssertionError("authorize lets nobody unknown do anything")
+        if workspace.review.signatures is Signatures.REQUIRED and not self.pen.signs:
+            raise SigningMissing(
+                f"the workspace {workspace.name} counts only what is signed, and git has no key to sign with",
+                hint=(
+                    "git config gpg.format ssh; git config user.signingKey ~/.ssh/id_ed25519.pub; "
+                    f"an admin adds that public key to the keys of {who} in workspace.yaml"
+                ),
+            )
         return who
 
     def targets(self, workspace: Workspace) -> Mapping[str, Target]:

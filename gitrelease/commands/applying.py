@@ -48,7 +48,15 @@ from gitrelease.core.names import (
     review_ref,
 )
 from gitrelease.core.package import Manifest, Reason
-from gitrelease.core.plan import Digest, Outcome, OutcomeStatus, TargetChange, in_order, waits_for_failed
+from gitrelease.core.plan import (
+    FAILING,
+    Digest,
+    Outcome,
+    OutcomeStatus,
+    TargetChange,
+    in_order,
+    waits_for_failed,
+)
 from gitrelease.core.status import Status, Summary, item_status, summary_document
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.errors import GitReleaseError, HalfDone, RaceLost
@@ -60,8 +68,6 @@ from gitrelease.reading.tasks import open_task_refs
 from gitrelease.reading.trees import read_states, read_workspace
 from gitrelease.repo import RefMove
 from gitrelease.targets import Deployed, Target
-
-FAILING = frozenset({OutcomeStatus.FAILED, OutcomeStatus.SKIPPED, OutcomeStatus.DRIFTED})
 
 
 class TakenOver(RaceLost):
@@ -155,10 +161,7 @@ class _Holder:
 
 def evidence_parents(evidence: Evidence | None) -> tuple[CommitId, ...]:
     """List the commits that a receipt keeps, so that any clone has all that was judged."""
-    if evidence is None:
-        return ()
-    log = () if evidence.log is None else (evidence.log,)
-    return (evidence.main_after, evidence.head, *log, *evidence.tasks)
+    return () if evidence is None else evidence.commits
 
 
 def begin(desk: Desk, now: Situation, order: WorkOrder, *, runner: MemberId, run: str) -> Applied:

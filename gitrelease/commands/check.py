@@ -158,7 +158,9 @@ def _check_drafts(desk: Desk, footing: Footing, drafts: Sequence[Draft]) -> list
 def _committed(desk: Desk, tree: TreeId) -> frozenset[ItemKey]:
     """List the items a tree has documents of; before there is a ledger there are no records to ask."""
     paths = [change.path for change in desk.repo.diff(EMPTY_TREE, tree, PREFIXES)]
-    return frozenset(item for path in paths if (item := belongs(path)) is not None and place_of(path).is_document)
+    return frozenset(
+        item for path in paths if (item := belongs(path)) is not None and place_of(path).is_document
+    )
 
 
 def crowded(paths: Iterable[str], held: Callable[[str], Iterable[str]]) -> list[Finding]:
@@ -199,7 +201,9 @@ def check_ref(desk: Desk, ref: str) -> CheckResult:
     if not is_ours:
         commit = now.refs.get(name) or desk.repo.resolve(ref)
         if commit is None:
-            raise NotFound(f"there is no branch or commit called {plain(ref)!r}", hint="git branch -a lists them")
+            raise NotFound(
+                f"there is no branch or commit called {plain(ref)!r}", hint="git branch -a lists them"
+            )
         source = AtCommit(repo=desk.repo, commit=CommitId(commit), base=now.main)
         return _check_files(desk, Footing(base=now.main, approved=now.approved, now=now), source, ())
     if name not in now.refs:

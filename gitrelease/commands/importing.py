@@ -142,7 +142,9 @@ def _files(file: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         named = [(path, plain(path.relative_to(file).as_posix())) for path in everything]
         for path, name in named:
             if path.is_symlink():
-                raise ExportUnreadable(f"{name} is a symbolic link", hint="replace it by the file it points to")
+                raise ExportUnreadable(
+                    f"{name} is a symbolic link", hint="replace it by the file it points to"
+                )
         found = [(path, name) for path, name in named if path.suffix in _EXPORTS]
         return found, [name for path, name in named if path.suffix not in _EXPORTS]
     if not file.exists():
@@ -201,11 +203,15 @@ def _body(data: bytes, name: str) -> Mapping[str, object]:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as problem:
         line = data[: problem.start].count(b"\n") + 1
-        raise ExportUnreadable(f"{name}:{line}: the byte 0x{data[problem.start]:02x} is not UTF-8") from problem
+        raise ExportUnreadable(
+            f"{name}:{line}: the byte 0x{data[problem.start]:02x} is not UTF-8"
+        ) from problem
     try:
         value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except json.JSONDecodeError as problem:
-        raise ExportUnreadable(f"{name}:{problem.lineno}:{problem.colno}: no JSON: {problem.msg}") from problem
+        raise ExportUnreadable(
+            f"{name}:{problem.lineno}:{problem.colno}: no JSON: {problem.msg}"
+        ) from problem
     except (ValueError, RecursionError) as problem:
         raise ExportUnreadable(f"{name}: {problem}") from problem
     if not isinstance(value, dict):
@@ -242,7 +248,9 @@ def import_files(desk: Desk, file: Path, *, status: str, on_duplicate: str) -> I
             hint="import with --status saved, then run gitrelease submit",
         )
     if on_duplicate not in set(OnDuplicate):
-        raise UsageError(f"{on_duplicate!r} is no way to treat duplicates", hint=f"one of {', '.join(OnDuplicate)}")
+        raise UsageError(
+            f"{on_duplicate!r} is no way to treat duplicates", hint=f"one of {', '.join(OnDuplicate)}"
+        )
     if desk.repo.worktree is None:
         raise Refused("this is a bare repository: it has no working files", hint="import in a clone of it")
     exports = read_exports(file)
@@ -269,7 +277,7 @@ def import_files(desk: Desk, file: Path, *, status: str, on_duplicate: str) -> I
         files.update(planned)
         written.append(incoming.item)
         notes += incoming.notes
-    # What is there now is read once more by the writing itself: a link in the way stops it before anything moves.
+    # A link in the way is found by reading, before anything is written.
     for path in (*files, *gone):
         desk.repo.read_working(path)
     for path, data in files.items():
@@ -298,18 +306,22 @@ def _places(working: WorkingTree) -> dict[tuple[Kind, str], str]:
     return found
 
 
-def _planned(working: WorkingTree, incoming: Incoming, home: str | None, notes: list[str]) -> dict[str, bytes]:
+def _planned(
+    working: WorkingTree, incoming: Incoming, home: str | None, notes: list[str]
+) -> dict[str, bytes]:
     """Say which files an item becomes: at its place in the export, or in the place of what is overwritten."""
     if home is None:
         return incoming.files(incoming.home)
     place = place_of(home)
     if place.item != incoming.item:
         raise Refused(
-            f"{incoming.source}: {incoming.item} and {place.item} at {home} differ only in how they are written",
+            f"{incoming.source}: {incoming.item} and {place.item} at {home} differ only in spelling",
             hint="give it another name, or import with --on-duplicate skip",
         )
     if place.directory != incoming.directory:
-        notes.append(f"{incoming.item}: stays in {place.directory}; the export has it in {incoming.directory}")
+        notes.append(
+            f"{incoming.item}: stays in {place.directory}; the export has it in {incoming.directory}"
+        )
     files = incoming.files(home)
     if (version := _version(working.read(home), home)) is not None:
         files[home] = set_version(files[home], version, file=home)

@@ -1,49 +1,411 @@
-"""`gitrelease init`: make a repository into a release repository, and write its trust root."""
+"""`gitrelease init`: make a repository into a release repository, and write its trust root.
+
+What the main branch holds then is taken over, not reviewed. The ledger's first receipt says so, and
+everything after it is judged by it (design 4, "Beginning").
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
 from gitrelease.archiving import read_archive
-from gitrelease.checking import Draft, check_drafts, document_of
 from gitrelease.commands import until_first
-from gitrelease.commands.check import crowded
+from gitrelease.commands.beginning import (
+    Beginning,
+    CannotBegin,
+    add_editor_files,
+    by_item,
+    check,
+    gather,
+    number,
+    records,
+)
+from gitrelease.commands.first_workspace import first_workspace, workspace_name
 from gitrelease.commands.importing import Exports, read_exports
 from gitrelease.commands.pull import take_over
-from gitrelease.commands.submit import CheckFailed
-from gitrelease.core.finding import Finding, has_errors
-from gitrelease.core.item import ItemState, Record, parse_record, record_document
+from gitrelease.core.finding import Finding
 from gitrelease.core.ledger import Event, Receipt, receipt_document
 from gitrelease.core.names import (
     GUARDED,
     HEADS,
     LEDGER,
-    WORKSPACE_ITEM,
     WORKSPACE_PATH,
     BlobId,
     CommitId,
-    ItemKey,
     Kind,
-    NameRefused,
+    MemberId,
     branch,
-    place_of,
-    record_path,
 )
 from gitrelease.core.workspace import Action, Signatures, Workspace, authorize, parse_workspace
-from gitrelease.documents import DocumentRefused, dump, parse, set_version
-from gitrelease.errors import GitReleaseError, Refused
+from gitrelease.errors import GitReleaseError
 from gitrelease.messages import message_of
 from gitrelease.pen import Pen
-from gitrelease.reading.ledger import read_ledger, receipt_of
-from gitrelease.reading.sources import PREFIXES, git_hash
-from gitrelease.reading.trees import pin, read_document
-from gitrelease.repo import EMPTY_TREE, FILE, Entry, Identity, InTheWay, RefMove, Repo, plain
-from gitrelease.sample_workspace import first_workspace
-from gitrelease.schemas import EDITOR_FOLDER, FILE_GLOBS, editor_settings, schema_text
+from gitrelease.reading.ledger import find_root, read_ledger, receipt_of
+from gitrelease.reading.sources import git_hash
+from gitrelease.reading.trees import read_document
+from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, plain
 
 ROOT_KEY = "gitrelease.root"
-"""Where this clone remembers the trust root; runners are told through GITRELEASE_ROOT."""
+"""Where a clone remembers the trust root; runners are told through GITRELEASE_ROOT."""
+MAIN_KEY = "gitrelease.main"
+"""Where a clone remembers the name of the main branch, if it is not `main`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitRequest:
+    """What somebody asked to make a release repository of."""
+
+    folder: Path
+    import_file: Path | None = None
+    """Jobs and scripts of an export that are taken over as well."""
+    name: str | None = None
+    """What the workspace is called; else it is called like the folder."""
+    remote: str = "origin"
+    push: bool = True
+    """Whether the shared repository is given the beginning at once."""
+    signing_key: Path | None = None
+    prompt: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitResult:
+    """What a release repository began with."""
+
+    folder: Path
+    workspace: Workspace
+    root: CommitId
+    """The trust root: runners need it as GITRELEASE_ROOT."""
+    pushed: bool
+    """Whether this run shared it."""
+    taken_over: int
+    """How many jobs and scripts were there already."""
+    is_old: bool = False
+    """Whether there was a shared ledger already, so that nothing was made."""
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Warnings about what was taken over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """Where the repository stands before anything is written."""
+
+    main: str
+    base: CommitId | None
+    """What the first commit goes on top of."""
+    shared: CommitId | None
+    """The shared main branch."""
+    local_root: CommitId | None
+    """A trust root that an earlier run wrote and did not share."""
+    local_ledger: CommitId | None
+
+
+def init(request: InitRequest, *, environ: Mapping[str, str], now: Callable[[], datetime]) -> InitResult:
+    """Make a repository into a release repository; run again, it finishes what was cut short."""
+    exports = Exports() if request.import_file is None else read_exports(request.import_file)
+    with _open(request, environ) as repo:
+        return until_first(lambda: _init(repo, request, exports, now))
+
+
+def _init(repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], datetime]) -> InitResult:
+    main = _main_branch(repo)
+    if repo.has_remote:
+        repo.fetch(main=branch(main))
+        if LEDGER in repo.refs():
+            return _already(repo, request)
+    start = _start(repo, main)
+    beginning = gather(repo, start.base, exports)
+    workspace, is_new = _workspace(repo, request, beginning)
+    number(beginning)
+    check(beginning, workspace)
+    who = _who(repo, workspace)
+    written = records(beginning)
+    add_editor_files(repo, start.base, beginning)
+    pen = Pen(identity=repo.identity(), signs=workspace.review.signatures is Signatures.REQUIRED, now=now)
+
+    taken = _first_commit(repo, pen, start, beginning, written)
+    root = _root(repo, pen, start, workspace, who, taken)
+    notes = [*exports.notes, *beginning.notes, *_advice(workspace, is_new=is_new)]
+    # A workspace of one admin locks everybody out of changing it, so a generated one is shared only after
+    # somebody has looked at it: until then a second init takes what it was edited to.
+    shares = repo.has_remote and request.push and not is_new
+    if shares:
+        repo.push(
+            [
+                RefMove(ref=branch(main), new=taken, expected=start.shared),
+                RefMove(ref=LEDGER, new=root, expected=None),
+            ]
+        )
+        notes += _bring_here(repo, start, beginning, taken)
+        if start.local_ledger is not None and start.local_root is not None:
+            repo.move_local([RefMove(ref=LEDGER, new=None, expected=start.local_ledger)])
+    else:
+        _keep_here(repo, start, beginning, taken, root)
+        notes.append(_unshared(repo))
+    _remember(repo, root, main)
+    return InitResult(
+        folder=repo.worktree or request.folder,
+        workspace=workspace,
+        root=root,
+        pushed=shares,
+        taken_over=sum(item.kind is not Kind.WORKSPACE for item in by_item(beginning.items)),
+        notes=tuple(notes),
+        findings=tuple(beginning.findings),
+    )
+
+
+# Where to begin.
+
+
+def _open(request: InitRequest, environ: Mapping[str, str]) -> Repo:
+    """Open the repository of a folder, or make one where there is none."""
+    folder = request.folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise CannotBegin(f"{plain(str(folder))} is not a folder")
+    is_empty = not folder.exists() or not any(folder.iterdir())
+    if is_empty or not any((above / ".git").exists() for above in (folder, *folder.parents)):
+        if not is_empty and (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+            raise CannotBegin(
+                f"{plain(str(folder))} is a bare repository", hint="run gitrelease init in a clone of it"
+            )
+        Repo.init_repository(folder, remote=request.remote, environ=environ).close()
+    repo = Repo.discover(
+        folder,
+        remote=request.remote,
+        environ=environ,
+        signing_key=request.signing_key,
+        prompt=request.prompt,
+    )
+    if repo.worktree is None or repo.worktree.resolve() != folder.resolve():
+        repo.close()
+        raise CannotBegin(
+            f"{plain(str(folder))} is not the top of its repository",
+            hint=f"run gitrelease init {plain(str(repo.worktree or repo.git_dir))}",
+        )
+    return repo
+
+
+def _main_branch(repo: Repo) -> str:
+    """Find the name of the main branch: what the shared repository hands out, else what is checked out."""
+    shared = repo.default_branch() if repo.has_remote else None
+    known = repo.config(MAIN_KEY)
+    name = shared or (branch(known) if known else None) or repo.head_branch() or branch("main")
+    return name.removeprefix(HEADS)
+
+
+def _start(repo: Repo, main: str) -> _Start:
+    shared = repo.tip(branch(main)) if repo.has_remote else None
+    local = repo.resolve(branch(main))
+    ledger = repo.resolve(LEDGER)
+    root = None if ledger is None else _own_root(repo, ledger)
+    if ledger is not None and root is None and not repo.has_remote:
+        raise CannotBegin(
+            "there is a branch `production` that is no ledger",
+            hint="give it another name: git branch -m production NAME",
+        )
+    if shared is None or local is None or local == shared:
+        base = shared or local
+    elif repo.is_ancestor(local, shared):
+        base = shared
+    elif root is not None and repo.is_ancestor(shared, local):
+        base = local  # what an earlier run wrote here, and did not share
+    else:
+        raise CannotBegin(
+            f"your branch {main} has commits that the remote {repo.remote} does not have",
+            hint=f"git push {repo.remote} {main}, or move them to a branch of their own; then run it again",
+        )
+    return _Start(main=main, base=base, shared=shared, local_root=root, local_ledger=ledger)
+
+
+def _own_root(repo: Repo, ledger: CommitId) -> CommitId | None:
+    """Give the trust root that a local branch is, if it is one and nothing was built on it."""
+    commit = repo.commit(ledger)
+    try:
+        receipt = receipt_of(commit)
+    except GitReleaseError:
+        return None
+    return ledger if receipt.event is Event.ROOT and not commit.parents else None
+
+
+def _workspace(repo: Repo, request: InitRequest, beginning: Beginning) -> tuple[Workspace, bool]:
+    """Read the workspace that is there, or write the first one."""
+    data = beginning.items.get(WORKSPACE_PATH)
+    is_new = data is None
+    if data is None:
+        data = first_workspace(
+            name=request.name or workspace_name(request.folder.absolute().name),
+            id_=uuid4().hex,
+            identity=repo.identity(),
+            key=repo.public_key(),
+        )
+        beginning.items[WORKSPACE_PATH] = data
+    workspace = read_document(data, file=WORKSPACE_PATH, kind="workspace", parser=parse_workspace)
+    return workspace, is_new
+
+
+def _who(repo: Repo, workspace: Workspace) -> MemberId:
+    """Taking over is for admins: it puts into production's ledger what nobody reviewed."""
+    identity = repo.identity()
+    member = workspace.member_with_email(identity.email)
+    if member is None:
+        raise CannotBegin(
+            f"you are {identity.email}, and {WORKSPACE_PATH} has no member with that address",
+            hint="add yourself to members with the role admin, or set user.email",
+        )
+    authorize(member.id, Action.APPROVE_WORKSPACE, workspace)
+    return member.id
+
+
+def _first_commit(
+    repo: Repo, pen: Pen, start: _Start, beginning: Beginning, records: Mapping[str, bytes]
+) -> CommitId:
+    """Write what the main branch is to hold, as one commit; if it holds that already, that is it."""
+    wanted = {**beginning.items, **records, **beginning.extras}
+    held = {path: entry.id for path, entry in beginning.held.items()}
+    new = {path: data for path, data in wanted.items() if git_hash(data) != held.get(path)}
+    edits: dict[str, BlobId | None] = dict.fromkeys(path for path in held if path not in wanted)
+    edits.update(zip(new, repo.write_blobs(list(new.values())), strict=True))
+    before = None if start.base is None else repo.tree_of(start.base)
+    tree = repo.write_tree(before, edits)
+    if start.base is not None and tree == before:
+        return start.base
+    message = "Begin a release repository\n\nWhat is here now is taken over, not reviewed.\n"
+    return pen.commit(repo, tree=tree, parents=() if start.base is None else (start.base,), message=message)
+
+
+def _root(
+    repo: Repo, pen: Pen, start: _Start, workspace: Workspace, who: MemberId, taken: CommitId
+) -> CommitId:
+    """Write the trust root, or give the one that an earlier run wrote for the same."""
+    receipt = Receipt(event=Event.ROOT, runner=who, workspace=workspace.id, main=start.main, taken_over=taken)
+    if start.local_root is not None and receipt_of(repo.commit(start.local_root)) == receipt:
+        return start.local_root
+    guarded = repo.diff(EMPTY_TREE, taken, GUARDED)
+    blobs: dict[str, BlobId | None] = {change.path: change.after.blob for change in guarded if change.after}
+    tree = repo.write_tree(None, blobs)
+    message = message_of(receipt.subject, receipt_document(receipt))
+    return pen.commit(repo, tree=tree, parents=(), message=message)
+
+
+# Afterwards.
+
+
+def _bring_here(repo: Repo, start: _Start, beginning: Beginning, taken: CommitId) -> list[str]:
+    """Bring the working tree along if it is on the main branch and nothing is in the way; else say so."""
+    if repo.head_branch() != branch(start.main):
+        return [
+            f"{start.main} is not checked out, so your files were left alone;"
+            f" git switch {start.main}, then gitrelease pull"
+        ]
+    try:
+        _take(repo, beginning, taken)
+    except InTheWay as wrong:
+        return [f"your files were left alone, as {wrong.message}; then run gitrelease pull"]
+    return []
+
+
+def _take(repo: Repo, beginning: Beginning, taken: CommitId) -> None:
+    for path, (was, new) in beginning.rewritten.items():
+        if path not in beginning.held and repo.read_working(path) == was:
+            repo.write_working(path, new)
+    head = repo.resolve("HEAD")
+    if head is None or not repo.is_ancestor(taken, head):
+        take_over(repo, head, taken)
+
+
+def _keep_here(repo: Repo, start: _Start, beginning: Beginning, taken: CommitId, root: CommitId) -> None:
+    """Begin in this clone alone: the main branch first, so that a ledger never names what is not there."""
+    main = branch(start.main)
+    if repo.head_branch() == main:
+        _take(repo, beginning, taken)
+    elif (held := repo.resolve(main)) != taken:
+        repo.move_local([RefMove(ref=main, new=taken, expected=held)])
+    if start.local_ledger != root:
+        if start.local_ledger is not None and start.local_root is None:
+            raise CannotBegin(
+                "this clone has a branch `production` that is no ledger",
+                hint="give it another name: git branch -m production NAME",
+            )
+        repo.move_local([RefMove(ref=LEDGER, new=root, expected=start.local_ledger)])
+
+
+def _already(repo: Repo, request: InitRequest) -> InitResult:
+    """Say what the shared ledger began with, and remember its root in this clone."""
+    refs = repo.refs()
+    known = repo.config(ROOT_KEY)
+    try:
+        ledger = read_ledger(
+            repo, refs, root=CommitId(known) if known else None, archive=read_archive(repo, refs)
+        )
+    except GitReleaseError:
+        if _is_ledger(repo, CommitId(refs[LEDGER])):
+            raise
+        raise CannotBegin(
+            f"the remote {repo.remote} has a branch `production` that is no ledger",
+            hint="give that branch another name; gitrelease keeps its ledger there",
+        ) from None
+    notes = [f"there is a ledger already, so nothing was made; its trust root is {ledger.root}"]
+    if request.import_file is not None:
+        notes.append("nothing was imported; run gitrelease import")
+    taken = receipt_of(repo.commit(ledger.root)).taken_over
+    head = repo.resolve("HEAD")
+    if taken is not None and (head is None or not repo.is_ancestor(taken, head)):
+        # An earlier run was cut short after it had pushed, or this clone is older than the ledger.
+        start = _Start(main=ledger.main, base=None, shared=None, local_root=None, local_ledger=None)
+        notes += _bring_here(repo, start, Beginning(held={}, items={}), taken)
+    _remember(repo, ledger.root, ledger.main)
+    records = repo.list_tree(ledger.root, "items", recursive=True)
+    return InitResult(
+        folder=repo.worktree or request.folder,
+        workspace=ledger.workspace,
+        root=ledger.root,
+        pushed=False,
+        taken_over=sum(not entry.path.startswith(f"items/{Kind.WORKSPACE}/") for entry in records),
+        is_old=True,
+        notes=tuple(notes),
+    )
+
+
+def _is_ledger(repo: Repo, tip: CommitId) -> bool:
+    try:
+        return receipt_of(repo.commit(find_root(repo, tip))).event is Event.ROOT
+    except GitReleaseError:
+        return False
+
+
+def _remember(repo: Repo, root: CommitId, main: str) -> None:
+    if repo.config(ROOT_KEY) != root:
+        repo.set_config(ROOT_KEY, root)
+    if (repo.config(MAIN_KEY) or "main") != main:
+        repo.set_config(MAIN_KEY, main)
+
+
+def _unshared(repo: Repo) -> str:
+    if repo.has_remote:
+        return "nothing was pushed yet; `gitrelease init` again shares it"
+    return (
+        f"there is no remote {repo.remote}, so nothing was pushed; git remote add {repo.remote} URL, then"
+        " `gitrelease init` again shares it"
+    )
+
+
+def _advice(workspace: Workspace, *, is_new: bool) -> Sequence[str]:
+    """Say what a beginner would find out too late."""
+    notes = []
+    if is_new:
+        notes.append(f"{WORKSPACE_PATH} was written; you are its only member")
+    if workspace.review.signatures is Signatures.OFF:
+        notes.append(
+            "signatures are off: reviews protect against mistakes, not against forged names"
+            + ("; with an SSH key in user.signingKey they would be required" if is_new else "")
+        )
+    if not workspace.teams and len(workspace.who_may(Action.APPROVE_WORKSPACE)) < 2:
+        notes.append(
+            f"there is one admin only: nobody can approve their changes of {WORKSPACE_PATH}, so add another"
+            " admin before you share it"
+        )
+    return notes

@@ -63,7 +63,7 @@ def _elsewhere(repo: Repo, name: str, before: CommitId | None, after: CommitId) 
 
 
 def take_over(repo: Repo, before: CommitId | None, after: CommitId) -> frozenset[str]:
-    """Move the checked-out branch and its files to a commit that contains it; give the files that had its bytes.
+    """Move the checked-out branch and its files forward; give the paths that were like the new commit before.
 
     A file that lacks nothing but the number it was released under is given that number first.
     """

@@ -93,7 +93,7 @@ def _release(desk: Desk, bundle: Bundle, *, dry_run: bool) -> Released:
     now = desk.look()
     who = desk.allowed(Action.RELEASE, now.workspace)
     standings = read_standings(desk.repo, desk.forge, now)
-    chosen = _chosen(standings, bundle)
+    chosen = _chosen(standings, bundle, who)
     if old := same_package(standings.packages, {one.task.commit for one in chosen}, who):
         if not dry_run:
             _complete(desk, now, old)
@@ -124,10 +124,13 @@ def _release(desk: Desk, bundle: Bundle, *, dry_run: bool) -> Released:
     return Released(manifest=manifest, head=head, asked=asked, findings=tuple(findings))
 
 
-def _chosen(standings: Standings, bundle: Bundle) -> list[TaskStanding]:
+def _chosen(standings: Standings, bundle: Bundle, who: MemberId) -> list[TaskStanding]:
     chosen: dict[str, TaskStanding] = {}
     if bundle.everything:
         free = [one for one in standings.tasks if one.state is TaskState.PENDING and not one.is_stale]
+        # The same command once more, or after it was cut short: it is about the package that it made.
+        mine = [one.name for one in standings.packages if one.author.member == who]
+        free = free or [one for one in standings.tasks if mine and one.package == (bundle.name or mine[-1])]
         if not free:
             raise NotFound("no task awaits release", hint="`gitrelease submit` makes tasks")
         chosen.update({str(one.task.id): one for one in sorted(free, key=lambda one: one.task.id)})

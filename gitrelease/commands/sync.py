@@ -12,7 +12,6 @@ from time import monotonic, sleep
 
 from gitrelease.commands import Desk
 from gitrelease.commands.applying import (
-    FAILING,
     Applied,
     TakenOver,
     WorkOrder,
@@ -25,7 +24,7 @@ from gitrelease.core.finding import Severity
 from gitrelease.core.ledger import Event, Evidence, ItemResult, Receipt, Work
 from gitrelease.core.names import LEDGER, CommitId, ItemKey, MemberId, PackageName
 from gitrelease.core.package import Reason
-from gitrelease.core.plan import mapping_digest
+from gitrelease.core.plan import FAILING, mapping_digest
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action, TargetSettings
 from gitrelease.errors import Exit, HalfDone, RaceLost, Refused

@@ -113,7 +113,9 @@ def view(desk: Desk) -> WorkspaceView:
             MemberLine(
                 id=name,
                 is_team=is_team,
-                roles=frozenset(Role(str(role)) for role in roles) if isinstance(roles, list) else frozenset(),
+                roles=frozenset(Role(str(role)) for role in roles)
+                if isinstance(roles, list)
+                else frozenset(),
                 place=_place(document, ("members", n)),
                 can_sign=bool(entry.get("keys")),
             )

@@ -73,6 +73,12 @@ class Evidence:
     recorded: Mapping[str, object] = field(default_factory=dict)
     """What a forge other than git said, verbatim: opinions, pushes, team members."""
 
+    @property
+    def commits(self) -> tuple[CommitId, ...]:
+        """The commits that a receipt keeps as parents, so that any clone has all that was judged."""
+        log = () if self.log is None else (self.log,)
+        return (self.main_after, self.head, *log, *self.tasks)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:

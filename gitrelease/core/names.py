@@ -268,11 +268,13 @@ def place_of(path: str) -> Place:
     """
     if path == WORKSPACE_PATH:
         return Place(item=WORKSPACE_ITEM, directory=Directory("/"), is_document=True)
-    top, *between, file = path.split("/")
-    if top == "jobs":
-        return _job_place(path, between, file)
-    if top == "scripts":
-        return _script_place(path, between, file)
+    top, *rest = path.split("/")
+    if rest and "" not in rest:
+        *between, file = rest
+        if top == "jobs":
+            return _job_place(path, between, file)
+        if top == "scripts":
+            return _script_place(path, between, file)
     raise NameRefused(f"{path!r} is not a file of an item", hint="items live below jobs/ and scripts/")
 
 

@@ -109,6 +109,10 @@ class OutcomeStatus(StrEnum):
     DRIFTED = "drifted"
 
 
+FAILING = frozenset({OutcomeStatus.FAILED, OutcomeStatus.SKIPPED, OutcomeStatus.DRIFTED})
+"""What leaves a target behind: it does not hold of the item what was approved."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How one change went, and what the target holds now as far as is known."""

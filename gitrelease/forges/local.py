@@ -116,30 +116,32 @@ class LocalForge:
         return commit
 
     def _review(self, package: PackageName, refs: Mapping[RefName, str], workspace: Workspace) -> Review:
-        head = CommitId(refs[package_ref(package)])
         log = refs.get(review_ref(package))
-        author = identify(self._repo, [head], workspace)[head]
-        opinions: list[Opinion] = []
-        fault = None
-        try:
-            if log is not None:
-                opinions = read_log(self._repo, package, CommitId(log), workspace)
-        except LogUnreadable as unreadable:
-            fault = unreadable.message
-        return Review(
-            package=package,
-            head=head,
-            authors=(author,),
-            opinions=tuple(opinions),
-            log=None if log is None else CommitId(log),
-            fault=fault,
-        )
+        head = CommitId(refs[package_ref(package)])
+        return review_at(self._repo, package, head, None if log is None else CommitId(log), workspace)
 
 
 class LogUnreadable(GitReleaseError):
     """A review log holds a commit that no reviewer's gitrelease wrote; what it hides cannot be known."""
 
     code = "log-unreadable"
+
+
+def review_at(
+    repo: Repo, package: PackageName, head: CommitId, log: CommitId | None, workspace: Workspace
+) -> Review:
+    """Give what git knows of the review of a package, now or long ago: who made its head, and what was said."""
+    author = identify(repo, [head], workspace)[head]
+    opinions: list[Opinion] = []
+    fault = None
+    try:
+        if log is not None:
+            opinions = read_log(repo, package, log, workspace)
+    except LogUnreadable as unreadable:
+        fault = unreadable.message
+    return Review(
+        package=package, head=head, authors=(author,), opinions=tuple(opinions), log=log, fault=fault
+    )
 
 
 def read_log(repo: Repo, package: PackageName, log: CommitId, workspace: Workspace) -> list[Opinion]:

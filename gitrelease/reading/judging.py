@@ -40,8 +40,7 @@ from gitrelease.core.task import Task
 from gitrelease.core.workspace import Workspace
 from gitrelease.documents import set_version
 from gitrelease.errors import GitReleaseError
-from gitrelease.forges import Forge
-from gitrelease.reading.tasks import read_tasks
+from gitrelease.reading.tasks import Authors, read_tasks
 from gitrelease.reading.trees import (
     difference_of,
     held,
@@ -63,6 +62,8 @@ class Ground:
     main: str
     """The name of the main branch."""
     main_tip: CommitId
+    is_past: bool = False
+    """Whether this was decided long ago: checks that were added since have no say in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ class NoManifest(GitReleaseError):
     code = "no-manifest"
 
 
-def judge_branch(repo: Repo, forge: Forge, ground: Ground, review: Review) -> Judged:
+def judge_branch(repo: Repo, forge: Authors, ground: Ground, review: Review) -> Judged:
     """Judge a package as its branch has it now."""
     found, base_faults = _branch_difference(repo, ground, review)
     read = _manifest_at(repo, review.head, review.package)
@@ -89,7 +90,13 @@ def judge_branch(repo: Repo, forge: Forge, ground: Ground, review: Review) -> Ju
 
 
 def judge_merged(
-    repo: Repo, forge: Forge, ground: Ground, package: PackageName, *, review: Review | None, merge: CommitId
+    repo: Repo,
+    forge: Authors,
+    ground: Ground,
+    package: PackageName,
+    *,
+    review: Review | None,
+    merge: CommitId,
 ) -> Judged:
     """Judge a package as it was merged, by one commit of the main branch."""
     commit = repo.commit(merge)
@@ -134,7 +141,7 @@ def _manifest_blob(repo: Repo, commit: CommitId, package: PackageName) -> BlobId
 
 def _judge(
     repo: Repo,
-    forge: Forge,
+    forge: Authors,
     ground: Ground,
     review: Review | None,
     read: tuple[BlobId, Manifest],
@@ -197,7 +204,7 @@ def content_faults(repo: Repo, ground: Ground, manifest: Manifest) -> tuple[list
         if approved != (None if entry.approved is None else Held(entry.approved)):
             message = f"{entry.path} would not get what is approved"
             obstacles.append(Reason(code="stale-restore", message=message))
-    if not faults and not obstacles:
+    if not faults and not obstacles and not ground.is_past:
         obstacles += _check(repo, ground, manifest)
     return faults, obstacles
 
@@ -287,7 +294,7 @@ def users_in(repo: Repo, tree: TreeId) -> Callable[[ItemKey], Sequence[str]]:
 
 
 def _tasks(
-    repo: Repo, forge: Forge, ground: Ground, manifest: Manifest
+    repo: Repo, forge: Authors, ground: Ground, manifest: Manifest
 ) -> tuple[Mapping[ItemKey, Task], list[Reason]]:
     """Read the task of every item, and compare it with what the plan says of it."""
     wanted: dict[TaskId, CommitId] = {}

@@ -106,7 +106,7 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
             hint=f"name it {ledger.main} again, or ask the server's administrator why it is gone",
         )
     main = CommitId(tip)
-    merged, approved, workspace = _fold(repo, forge, ledger, main)
+    merged, approved, workspace = fold(repo, forge, ledger, main, workspace=ledger.workspace)
     return Situation(
         refs=refs,
         main=main,
@@ -119,8 +119,22 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
     )
 
 
-def _fold(repo: Repo, forge: Forge, ledger: Ledger, main: CommitId) -> tuple[list[Merged], TreeId, Workspace]:
-    approved, workspace = ledger.tree, ledger.workspace
+def fold(
+    repo: Repo, forge: Forge, ledger: Ledger, main: CommitId, *, workspace: Workspace
+) -> tuple[list[Merged], TreeId, Workspace]:
+    """Judge what the main branch holds beyond the ledger, each package by what was approved before it.
+
+    Args:
+        repo: the repository.
+        forge: where the packages were reviewed.
+        ledger: what was applied.
+        main: the tip of the main branch.
+        workspace: the effective workspace where the ledger stands.
+
+    Returns:
+        the packages, and what is approved at the tip: the tree and the workspace.
+    """
+    approved = ledger.tree
     merged = []
     for name, merge, before in _beyond(repo, ledger, main):
         ground = Ground(approved=approved, workspace=workspace, root=ledger.root, main=ledger.main, main_tip=main)

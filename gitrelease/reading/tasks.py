@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gitrelease.core.content import Held
 from gitrelease.core.item import Change
@@ -24,7 +25,6 @@ from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
 from gitrelease.core.task import Task
 from gitrelease.core.workspace import Workspace
-from gitrelease.forges import Forge
 from gitrelease.reading.trees import held, item_entries_at, held_files, read_states
 from gitrelease.repo import Commit, Repo, TreeChange
 from gitrelease.signers import identify
@@ -39,6 +39,15 @@ class Malformed:
     ref: RefName
     commit: CommitId
     reason: Reason
+
+
+class Authors(Protocol):
+    """Says who made branches: a forge or, for what was settled long ago, git itself."""
+
+    def authors(
+        self, branches: Mapping[RefName, CommitId], workspace: Workspace
+    ) -> Mapping[RefName, Sequence[Actor]]:
+        """Say who made or pushed each of these branches."""
 
 
 def open_task_refs(refs: Mapping[RefName, str]) -> dict[TaskId, CommitId]:
@@ -67,7 +76,7 @@ def misnamed(refs: Mapping[RefName, str]) -> list[Malformed]:
 
 
 def read_tasks(
-    repo: Repo, forge: Forge, wanted: Mapping[TaskId, CommitId], workspace: Workspace
+    repo: Repo, forge: Authors, wanted: Mapping[TaskId, CommitId], workspace: Workspace
 ) -> tuple[list[Task], list[Malformed]]:
     """Read tasks from their commits; what is not one commit that changes one item only is malformed."""
     refs = {task_ref(task): commit for task, commit in wanted.items()}

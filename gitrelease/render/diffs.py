@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING
 
 from gitrelease.core.compare import CONTENT, Comparison, FieldDifference, ItemComparison
 from gitrelease.core.item import Change
+from gitrelease.core.names import CONTENT_ENDINGS
 from gitrelease.render.tables import Cell, table
 from gitrelease.render.tasks import CHANGE_TONES, change_cell, versions_text
-from gitrelease.render.text import Paper, Tone, clean, clean_lines, count, next_step, page
+from gitrelease.render.text import Paper, Tone, clean, clean_lines, count, next_step, page, width
 
 if TYPE_CHECKING:
     from gitrelease.commands.version import Restored, VersionInfo
 
 _MARKS = {Change.ADD: "+", Change.MODIFY: "~", Change.DELETE: "-"}
+
+
+_SAID_BY_TITLE = {"apiVersion", "kind", "name"}
+"""What the title of an item that comes or goes has said already."""
+
+MOST_LINES = 40
+"""How many lines of a content are shown among the differences."""
 
 
 class Style(Enum):
@@ -47,47 +55,58 @@ def comparison(shown: Comparison, style: Style, paper: Paper) -> str:
 
 
 def _meaning(one: ItemComparison, paper: Paper) -> str:
-    title = f"{paper.paint(clean(one.item), Tone.STRONG)}  {paper.paint(one.change, CHANGE_TONES[one.change])}"
+    title = (
+        f"{paper.paint(clean(one.item), Tone.STRONG)}  {paper.paint(one.change, CHANGE_TONES[one.change])}"
+    )
     lines = [f"{title}  {versions_text(one.from_version, one.to_version)}"]
     if one.formatting_only:
         lines.append("  formatting only")
-    lines += [_field(found, one, paper) for found in one.differences]
+    for found in one.differences:
+        if one.change is Change.MODIFY or found.path not in _SAID_BY_TITLE:
+            lines += _field(found, one, paper)
     return "".join(f"{line}\n" for line in lines)
 
 
-def _field(found: FieldDifference, one: ItemComparison, paper: Paper) -> str:
+def _field(found: FieldDifference, one: ItemComparison, paper: Paper) -> list[str]:
     mark = paper.paint(_MARKS[found.change], CHANGE_TONES[found.change])
     path = clean(found.path)
     if found.before is None and found.after is None:
-        many = _lines_text(one) if path.startswith(CONTENT) or len(one.differences) == 1 else ""
-        return f"  {mark} {path}: other text{many}, which --patch shows"
-    match found.change:
-        case Change.ADD:
-            said = _value(found.after)
-        case Change.DELETE:
-            said = _value(found.before)
-        case Change.MODIFY:
-            before, after = _value(found.before), _value(found.after)
-            long = paper.width is not None and len(before) + len(after) > paper.width - len(path) - 10
-            said = f"\n      {before}\n    → {after}" if long else f"{before} → {after}"
-    first, *others = said.split("\n")
-    lines = [f"  {mark} {path}: {first}".rstrip(), *others]
-    return "\n".join(_fitted(line, mark, paper) for line in lines)
+        shown = _content(one, paper) if found.path == CONTENT else []
+        return (
+            [f"  {mark} {path}:", *shown] if shown else [f"  {mark} {path}: other text, which --patch shows"]
+        )
+    before, after = _value(found.before), _value(found.after)
+    if found.change is not Change.MODIFY:
+        return [_fitted(mark, f"{path}: {after if found.change is Change.ADD else before}", paper)]
+    line = f"{path}: {before} → {after}"
+    if paper.width is None or width(line) + 4 <= paper.width:
+        return [f"  {mark} {line}"]
+    return [
+        _fitted(mark, f"{path}:", paper),
+        *(_fitted(" ", f"  {side}", paper) for side in (before, f"→ {after}")),
+    ]
 
 
-def _fitted(line: str, mark: str, paper: Paper) -> str:
-    extra = len(mark) - 1 if mark in line else 0  # colours take no room
-    return line if paper.width is None else paper.fit(line, -extra)
+def _fitted(mark: str, text: str, paper: Paper) -> str:
+    return f"  {mark} {paper.fit(text, indent=4)}"
 
 
 def _value(value: object) -> str:
     return clean(json.dumps(value, ensure_ascii=False))
 
 
-def _lines_text(one: ItemComparison) -> str:
-    if one.patch.added is None or one.patch.deleted is None:
-        return ""
-    return f" (+{one.patch.added} -{one.patch.deleted} lines)"
+def _content(one: ItemComparison, paper: Paper) -> list[str]:
+    """Show the lines of a script's content that changed: of a script they are what matters."""
+    for file in f"\n{one.patch.text}".split("\ndiff --git "):
+        head, at, hunks = file.partition("\n@@ ")
+        if at and head.splitlines()[0].endswith(CONTENT_ENDINGS):
+            lines = clean_lines(f"@@ {hunks}").splitlines()
+            shown = [
+                f"      {paper.paint(paper.fit(line, 6), _patch_tone(line))}" for line in lines[:MOST_LINES]
+            ]
+            more = len(lines) - MOST_LINES
+            return [*shown, f"      … {count(more, 'more line')}, which --patch shows"] if more > 0 else shown
+    return []
 
 
 def _stat(items: Sequence[ItemComparison], paper: Paper) -> str:
@@ -149,4 +168,6 @@ def restored(result: Restored, paper: Paper) -> str:
     if not rows:
         return page(f"the working files of {item} are those of version {number} already")
     step = next_step(paper, f"gitrelease submit {item}", "makes it the next version")
-    return page(f"the working files of {item} are those of version {number}:", table(("", ""), rows, paper), step)
+    return page(
+        f"the working files of {item} are those of version {number}:", table(("", ""), rows, paper), step
+    )

@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from gitrelease.commands.verify import VerifyResult
     from gitrelease.commands.version import Restored, VersionInfo
     from gitrelease.commands.views import Listed
+    from gitrelease.commands.workspace import Place, ReviewersResult, RuleLine, WorkspaceView
 
 Value = Mapping[str, object]
 Shown = TypeVar("Shown")
 
 # JSON lets these stand as they are, and a terminal obeys or hides them; escaped they mean the same.
-_OBEYED = re.compile("[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]")
+_OBEYED = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
 _PLANE_14 = re.compile("[\U000e0000-\U000e007f]")
 
 
@@ -322,10 +325,13 @@ def begun(result: InitResult) -> Value:
     """Write the release repository that was made."""
     return {
         "folder": str(result.folder),
-        "workspace": result.workspace_name,
+        "workspace": {"name": result.workspace.name, "id": result.workspace.id},
         "root": result.root,
         "pushed": result.pushed,
+        "existed": result.is_old,
+        "takenOver": result.taken_over,
         "notes": list(result.notes),
+        "findings": [finding(one) for one in result.findings],
     }
 
 
@@ -347,4 +353,70 @@ def pulled(result: Pulled) -> Value:
         "after": result.after,
         "dropped": list(result.dropped),
         "kept": list(result.kept),
+        "notes": list(result.notes),
+    }
+
+
+def workspace(result: WorkspaceView) -> Value:
+    """Write the effective workspace, and where each part of it is written."""
+    shown = result.workspace
+    return {
+        "name": shown.name,
+        "id": shown.id,
+        "version": shown.version,
+        "members": [
+            {
+                "id": one.id,
+                "team": one.is_team,
+                "roles": sorted(one.roles),
+                "signs": None if one.is_team else one.can_sign,
+                **_place(one.place),
+            }
+            for one in result.members
+        ],
+        "review": {
+            "approvals": shown.review.approvals,
+            "rollbackApprovals": shown.review.rollback_approvals,
+            "signatures": shown.review.signatures,
+            "autoMerge": shown.review.auto_merge,
+            "execute": shown.review.execute,
+            "required": [_rule(one) for one in result.rules],
+        },
+        "targets": [{"name": one.name, "type": one.type} for one in shown.targets],
+        "commands": list(result.commands),
+    }
+
+
+def reviewers(result: ReviewersResult) -> Value:
+    """Write who may review, and what to do to change it."""
+    return {
+        "reviewers": [
+            {
+                "id": one.id,
+                "team": one.is_team,
+                "roles": sorted(one.roles),
+                "mayApproveWorkspace": one.may_approve_workspace,
+                "requiredFor": [path for rule in one.rules for path in rule.paths],
+                **_place(one.place),
+            }
+            for one in result.reviewers
+        ],
+        "approvals": result.approvals,
+        "rollbackApprovals": result.rollback_approvals,
+        "required": [_rule(one) for one in result.rules],
+        "change": {"members": _place(result.members), "review": _place(result.review)},
+        "commands": list(result.commands),
+    }
+
+
+def _place(place: Place) -> dict[str, object]:
+    return {"file": place.file, "line": place.line}
+
+
+def _rule(one: RuleLine) -> dict[str, object]:
+    return {
+        "paths": list(one.rule.paths),
+        "from": list(one.rule.people),
+        "approvals": one.rule.approvals,
+        **_place(one.place),
     }

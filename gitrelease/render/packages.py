@@ -155,7 +155,9 @@ def _items(summary: Summary, paper: Paper) -> str:
 def _review(summary: Summary, paper: Paper) -> str:
     lines = [f"Reviewers: {listed(summary.reviewers) or '-'}"]
     for one in summary.approvals:
-        tone = Tone.GOOD if one.verdict == "approved" else Tone.BAD if one.verdict != "withdrawn" else Tone.DIM
+        tone = (
+            Tone.GOOD if one.verdict == "approved" else Tone.BAD if one.verdict != "withdrawn" else Tone.DIM
+        )
         said = f": {clean(one.message)}" if one.message else ""
         lines.append(f"  {paper.paint(one.verdict, tone)} by {clean(one.person)}, {paper.time(one.at)}{said}")
     lines += [f"  {paper.paint('missing:', Tone.WAITING)} {clean(reason)}" for reason in summary.missing]
@@ -169,11 +171,15 @@ def _package_next(summary: Summary, paper: Paper) -> str:
         case Status.DRAFT:
             return next_step(paper, "gitrelease release", "again with the same tasks, opens the review")
         case Status.PENDING_REVIEW if summary.reasons:
-            return next_step(paper, f"gitrelease package revoke {name}", "by its applicant, then release again")
+            return next_step(
+                paper, f"gitrelease package revoke {name}", "by its applicant, then release again"
+            )
         case Status.PENDING_REVIEW:
             return next_step(paper, f"gitrelease package approve {name}", "by a reviewer")
         case Status.CHANGES_REQUESTED:
-            return next_step(paper, f"gitrelease package revoke {name}", "by its applicant; or who objected approves")
+            return next_step(
+                paper, f"gitrelease package revoke {name}", "by its applicant; or who objected approves"
+            )
         case Status.APPROVED:
             return next_step(paper, f"gitrelease package merge {name}")
         case Status.MERGED | Status.RELEASING:

@@ -24,15 +24,12 @@ def synced(result: SyncResult, paper: Paper) -> str:
     """Show what a sync did, or would do, and what it leaves alone."""
     parts = []
     if result.is_dry_run:
-        names = [one.name for one in result.packages]
-        names += [one.work for one in result.other]  # type: ignore[misc]  # both are texts
-        lines = "".join(f"would release {clean(name)}\n" for name in names)
+        lines = "".join(f"would do the {one.work}\n" for one in result.other)
+        lines += "".join(f"would release {clean(one.name)}\n" for one in result.packages)
         parts.append(lines or "nothing outstanding")
     else:
         parts += [_package(one, paper) for one in result.packages]
-        parts += [
-            _results(f"{one.work}", one.status, one.results, one.note, paper) for one in result.other
-        ]
+        parts += [_results(f"{one.work}", one.status, one.results, one.note, paper) for one in result.other]
         if not parts:
             parts.append("nothing outstanding")
     parts.append(_left_alone(result, paper))
@@ -90,7 +87,9 @@ def _sync_next(result: SyncResult, paper: Paper) -> str:
         steps.append(next_step(paper, "gitrelease sync --retry", "once the cause is mended"))
     if result.drifted:
         items = " ".join(dict.fromkeys(str(item) for _, item in result.drifted))
-        steps.append(next_step(paper, f"gitrelease sync --repair {items}", "brings back what the ledger says"))
+        steps.append(
+            next_step(paper, f"gitrelease sync --repair {items}", "brings back what the ledger says")
+        )
     if result.waiting:
         steps.append(next_step(paper, f"gitrelease package approve {clean(result.waiting[0].name)}"))
     elif result.unapproved:
@@ -159,9 +158,11 @@ def verified(result: VerifyResult, paper: Paper) -> str:
         for one in result.broken
     )
     if result.ok:
-        verdict = f"{paper.paint('the chain of releases holds', Tone.GOOD)}: {count(result.checked, 'receipt')} checked"
+        holds = paper.paint("the chain of releases holds", Tone.GOOD)
+        verdict = f"{holds}: {count(result.checked, 'receipt')} checked"
     else:
-        verdict = f"{paper.paint('the chain of releases is broken', Tone.BAD)} in {count(len(result.broken), 'place')}"
+        breaks = paper.paint("the chain of releases is broken", Tone.BAD)
+        verdict = f"{breaks} in {count(len(result.broken), 'place')}"
     taken = result.taken_over
     number = taken if isinstance(taken, int) else len(taken)
     if number:
@@ -169,7 +170,7 @@ def verified(result: VerifyResult, paper: Paper) -> str:
     root = ""
     if not result.is_root_known:
         root = (
-            f"{paper.paint('note:', Tone.WAITING)} the trust root {clean(result.root)} is what this clone says itself;"
-            " set GITRELEASE_ROOT to what `gitrelease init` printed, and this is checked as well"
+            f"{paper.paint('note:', Tone.WAITING)} that {clean(result.root)} is the trust root is only what"
+            " this clone says;\nset GITRELEASE_ROOT to what `gitrelease init` printed to have it checked too"
         )
     return page(broken, verdict, root)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gitrelease.commands.importing import ImportResult
     from gitrelease.commands.init import InitResult
     from gitrelease.commands.pull import Pulled
+    from gitrelease.commands.workspace import ReviewersResult, RuleLine, WorkspaceView
 
 
 def notes_text(notes: tuple[str, ...], paper: Paper) -> str:
@@ -21,14 +22,20 @@ def notes_text(notes: tuple[str, ...], paper: Paper) -> str:
 
 def begun(result: InitResult, paper: Paper) -> str:
     """Show the release repository that was made."""
-    name = paper.paint(clean(result.workspace_name), Tone.STRONG)
-    head = f"the workspace {name} is ready in {clean(result.folder)}"
+    name = paper.paint(clean(result.workspace.name), Tone.STRONG)
+    how = "was there already" if result.is_old else "is ready"
+    head = f"the workspace {name} {how} in {clean(result.folder)}"
+    if result.taken_over:
+        head += f"\n{count(result.taken_over, 'item')} taken over, not reviewed"
+    if not result.pushed and not result.is_old:
+        head += "\nnot shared yet: run `gitrelease init` again once there is a remote"
     root = (
         f"trust root: {result.root}\n"
-        "Keep it outside the repository: runners are given it as GITRELEASE_ROOT, and refuse any other ledger."
+        "Keep it outside the repository too: runners get it as GITRELEASE_ROOT, and refuse any other ledger."
     )
     step = next_step(paper, "gitrelease submit --all", "once there are jobs below jobs/")
-    return page(head, root, notes_text(result.notes, paper), step)
+    findings = findings_text(result.findings, paper)
+    return page(findings, head, root, notes_text(result.notes, paper), step)
 
 
 def imported(result: ImportResult, paper: Paper) -> str:
@@ -56,6 +63,76 @@ def pulled(result: Pulled, paper: Paper) -> str:
     rows = [("dropped, as the main branch holds it now", path) for path in result.dropped]
     rows += [("kept", path) for path in result.kept]
     step = next_step(paper, "gitrelease status", "shows what is not submitted") if result.kept else ""
-    return page(moved, table(("", ""), rows, paper), step)
+    return page(moved, table(("", ""), rows, paper), notes_text(result.notes, paper), step)
 
 
+# The workspace.
+
+
+def workspace(result: WorkspaceView, paper: Paper) -> str:
+    """Show the effective workspace, and the line to change each part of it."""
+    shown = result.workspace
+    review = shown.review
+    head = f"{paper.paint(clean(shown.name), Tone.STRONG)}, version {shown.version}"
+    rows = [
+        (
+            one.id,
+            listed(sorted(one.roles)),
+            "" if one.is_team else "yes" if one.can_sign else Cell("no key", Tone.WAITING),
+            one.place,
+        )
+        for one in result.members
+    ]
+    facts = [
+        f"approvals: {review.approvals}, of a rollback: {review.rollback_approvals}",
+        f"signatures: {review.signatures}",
+        f"merged by the last approval that was missing: {'yes' if review.auto_merge else 'no'}",
+        f"jobs are executed after release: {'yes' if review.execute else 'no'}",
+    ]
+    targets = [(one.name, one.type) for one in shown.targets]
+    return page(
+        head,
+        table(("MEMBER", "ROLES", "SIGNS", "LINE"), rows, paper),
+        "\n".join(facts),
+        _rules(result.rules, paper),
+        table(("TARGET", "TYPE"), targets, paper) or "no targets",
+        _how_to_change(result.commands, paper),
+    )
+
+
+def reviewers(result: ReviewersResult, paper: Paper) -> str:
+    """Show who may review, and the file, line and command to change it."""
+    rows = [
+        (
+            one.id,
+            listed(sorted(one.roles)),
+            "yes" if one.may_approve_workspace else "no",
+            listed(path for rule in one.rules for path in rule.paths) or "-",
+            one.place,
+        )
+        for one in result.reviewers
+    ]
+    facts = [
+        f"approvals needed: {result.approvals}, for a rollback: {result.rollback_approvals}"
+        f" ({result.review})",
+        f"to add somebody: give them the role deployer or admin ({result.members})",
+    ]
+    titles = ("REVIEWER", "BY ROLE", "WORKSPACE CHANGES", "REQUIRED FOR", "LINE")
+    return page(
+        table(titles, rows, paper) or "nobody may review",
+        _rules(result.rules, paper),
+        "\n".join(facts),
+        _how_to_change(result.commands, paper),
+    )
+
+
+def _rules(rules: tuple[RuleLine, ...], paper: Paper) -> str:
+    rows = [(listed(one.rule.paths), one.rule.approvals, listed(one.rule.people), one.place) for one in rules]
+    return table(("PATHS", "APPROVALS", "FROM", "LINE"), rows, paper)
+
+
+def _how_to_change(commands: tuple[str, ...], paper: Paper) -> str:
+    return "\n".join(
+        next_step(paper, command, "after editing workspace.yaml" if n == 0 else "an admin approves it")
+        for n, command in enumerate(commands)
+    )

@@ -1,4 +1,4 @@
-"""Tables that fit where they are shown: columns under each other, cut only on a terminal, never in silence."""
+"""Tables that fit where they are shown: columns under each other, cut only on a terminal."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], paper: Paper,
     kept = [n for n in range(len(titles)) if any(row[n].text for row in cells)]
     cells = [[row[n] for n in kept] for row in cells]
     titles = [titles[n] for n in kept]
-    widths = [
-        max(width(title), *(width(row[n].text) for row in cells)) for n, title in enumerate(titles)
-    ]
+    widths = [max(width(title), *(width(row[n].text) for row in cells)) for n, title in enumerate(titles)]
     if paper.width is not None:
         widths = _shrunk(widths, paper.width - indent - len(GAP) * (len(widths) - 1))
     head = [Cell(title, Tone.DIM) for title in titles]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gitrelease.core.finding import Finding, Severity, has_errors
 from gitrelease.core.item import Change
@@ -15,12 +15,18 @@ from gitrelease.render.text import Paper, Tone, clean, count, listed, next_step,
 if TYPE_CHECKING:  # render shows what commands give, and calls none of them
     from gitrelease.commands.check import CheckResult
     from gitrelease.commands.revoke import Revoked
-    from gitrelease.commands.submit import Submitted, SubmitResult
+    from gitrelease.commands.submit import SubmitResult, Submitted
     from gitrelease.commands.views import Listed
     from gitrelease.reading.standing import Standings
 
+Shown = TypeVar("Shown")
+
 CHANGE_TONES = {Change.ADD: Tone.GOOD, Change.MODIFY: Tone.CHANGED, Change.DELETE: Tone.BAD}
-_STATE_TONES = {TaskState.PENDING: Tone.WAITING, TaskState.IN_REVIEW: Tone.WAITING, TaskState.RELEASED: Tone.GOOD}
+_STATE_TONES = {
+    TaskState.PENDING: Tone.WAITING,
+    TaskState.IN_REVIEW: Tone.WAITING,
+    TaskState.RELEASED: Tone.GOOD,
+}
 
 
 def change_cell(change: Change) -> Cell:
@@ -30,9 +36,9 @@ def change_cell(change: Change) -> Cell:
 
 def versions_text(before: int | None, after: int | None) -> str:
     """Show from which version to which an item goes."""
-    if before is None or before == after:
-        return "-" if after is None else str(after)
-    return f"{before} → {'-' if after is None else after}"
+    if before is None or after is None or before == after:
+        return str(after or before or "-")
+    return f"{before} → {after}"
 
 
 # Checking.
@@ -40,10 +46,13 @@ def versions_text(before: int | None, after: int | None) -> str:
 
 def finding_text(finding: Finding, paper: Paper) -> str:
     """Write a finding as compilers do, so that editors and terminals can jump to its place."""
-    place = ":".join(str(part) for part in (clean(finding.file), finding.line, finding.column) if part is not None)
+    place = ":".join(
+        str(part) for part in (clean(finding.file), finding.line, finding.column) if part is not None
+    )
     tone = Tone.BAD if finding.severity is Severity.ERROR else Tone.WAITING
     key = f"{clean(finding.key)}: " if finding.key else ""
-    first = f"{place}: {paper.paint(f'{finding.severity}:', tone)} {key}{clean(finding.message)} [{clean(finding.code)}]"
+    words = f"{key}{clean(finding.message)} [{clean(finding.code)}]"
+    first = f"{place}: {paper.paint(f'{finding.severity}:', tone)} {words}"
     return first + (f"\n    hint: {clean(finding.hint)}" if finding.hint else "")
 
 
@@ -78,13 +87,17 @@ def submitted(result: SubmitResult, paper: Paper) -> str:
         step = "nothing was changed: this was a dry run" if made else ""
     elif ready:
         names = " ".join(str(task) for task in ready) if len(ready) <= 5 else "--all"
-        step = next_step(paper, f"gitrelease release {names}", "puts them up for review")
+        step = next_step(
+            paper,
+            f"gitrelease release {names}",
+            "puts it up for review" if len(ready) == 1 else "puts them up for review",
+        )
     return page(findings_text(result.findings, paper), lines, step)
 
 
 def _submitted_row(one: Submitted, *, dry: bool) -> Sequence[object]:
     if one.change is None:
-        return Cell("unchanged", Tone.DIM), one.task or one.item, "", one.note
+        return Cell("unchanged", Tone.DIM), one.item, "", one.note
     over = f"supersedes {listed(one.supersedes)}" if one.supersedes else ""
     return Cell("would submit" if dry else "submitted", Tone.GOOD), one.task, change_cell(one.change), over
 
@@ -117,7 +130,7 @@ def task_list(shown: tuple[Listed[TaskStanding], Standings], paper: Paper) -> st
     return page(table(titles, rows, paper) or "no tasks", rest(listed_, paper), broken, step)
 
 
-def rest(listed_: Listed[object] | Listed[TaskStanding], paper: Paper) -> str:
+def rest(listed_: Listed[Shown], paper: Paper) -> str:
     """Say how much of a list is not shown."""
     shown = len(listed_.items)
     if shown == listed_.total:
@@ -148,7 +161,9 @@ def task_next(one: TaskStanding, paper: Paper) -> str:
     """Say what to do with a task."""
     task = one.task
     if one.is_stale:
-        return next_step(paper, f"gitrelease pull && gitrelease submit {task.item}", f"{task.item} changed since")
+        return next_step(
+            paper, f"gitrelease pull && gitrelease submit {task.item}", f"{task.item} changed since"
+        )
     match one.state:
         case TaskState.PENDING:
             return next_step(paper, f"gitrelease release {task.id}", "puts it up for review")
@@ -168,5 +183,3 @@ def revoked(result: Revoked, paper: Paper) -> str:
     rows += lines("was revoked before", result.before)
     step = next_step(paper, "gitrelease submit ITEM…", "makes a new version; the numbers are not used again")
     return page(table(("", ""), rows, paper), step)
-
-

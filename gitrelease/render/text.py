@@ -1,4 +1,4 @@
-"""Text for terminals: nothing in it that a terminal obeys, as wide as it looks, in colours that mean something."""
+"""Text for terminals: nothing that a terminal obeys, as wide as it looks, in colours that mean something."""
 
 from __future__ import annotations
 

@@ -193,11 +193,6 @@ class Repo(Refs, Signing, Worktree):
         return cls.discover(folder, remote=remote, environ=environ)
 
     @property
-    def git_dir(self) -> Path:
-        """Where the repository keeps its data."""
-        return self._where.git_dir
-
-    @property
     def common_dir(self) -> Path:
         """Where it keeps what all its working trees share: objects, refs, hooks."""
         return self._where.common_dir

@@ -105,7 +105,7 @@ class Signing(Store):
         return ("gpg.format=ssh", *(() if key is None else (f"user.signingKey={key}",)))
 
     def public_key(self) -> str | None:
-        """Give the SSH public key the user signs with, as `user.signingKey` names it: a key, or the file of one.
+        """Give the SSH public key the user signs with: `user.signingKey` names it, or its file.
 
         `None` when there is none, or when it cannot be read as one: it may be a key of another sort.
         """

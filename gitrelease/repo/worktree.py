@@ -15,7 +15,7 @@ from gitrelease.repo.history import History
 from gitrelease.repo.objects import BLOB_LIMIT
 from gitrelease.repo.run import Config
 from gitrelease.repo.store import check_path
-from gitrelease.repo.values import FILE, PathRefused, TooLarge, full_id, plain
+from gitrelease.repo.values import FILE, NotARepository, PathRefused, TooLarge, full_id, plain
 
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 # A named pipe in the place of a file must not make us wait for whoever writes to it.
@@ -31,6 +31,13 @@ class InTheWay(GitReleaseError):
 
 class Worktree(History):
     """The files that are checked out. Only submit, check, status, import, restore and pull come here."""
+
+    @property
+    def git_dir(self) -> Path:
+        """The folder that git keeps this clone in."""
+        if self._place is None:  # pragma: no cover - a Repo is made with one
+            raise NotARepository("this repository has no place")
+        return self._place.git_dir
 
     @property
     def worktree(self) -> Path | None:
@@ -94,7 +101,7 @@ class Worktree(History):
         check_path(path)
         try:
             with _parent(self._files(), path, make=True) as (folder, name):
-                _replace(folder, name, data, path)
+                _replace(folder, name, data, path, self.git_dir)
         except OSError as problem:
             raise PathRefused(f"{plain(path)!r} cannot be written: {problem.strerror}") from problem
 
@@ -189,7 +196,12 @@ def _opened(name: str, folder: int) -> Iterator[int]:
         os.close(file)
 
 
-def _replace(folder: int, name: str, data: bytes, path: str) -> None:
+def _replace(folder: int, name: str, data: bytes, path: str, git_dir: Path) -> None:
+    """Write a file beside the working tree and rename it into place.
+
+    It is written in git's own folder: whoever is killed leaves nothing behind among people's files. Where that
+    is another file system, it is written beside its place after all.
+    """
     mode = None
     with suppress(FileNotFoundError):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -197,7 +209,18 @@ def _replace(folder: int, name: str, data: bytes, path: str) -> None:
             raise PathRefused(f"{plain(path)!r} is not a plain file")
         mode = stat.S_IMODE(found.st_mode)
     temporary = f".gitrelease-{secrets.token_hex(8)}.tmp"
-    file = os.open(temporary, _WRITE, 0o666, dir_fd=folder)
+    outside = os.open(git_dir, _FOLDER)
+    try:
+        same = os.fstat(outside).st_dev == os.fstat(folder).st_dev
+        _write_and_rename(outside if same else folder, temporary, folder, name, data, mode)
+    finally:
+        os.close(outside)
+
+
+def _write_and_rename(
+    scratch: int, temporary: str, folder: int, name: str, data: bytes, mode: int | None
+) -> None:
+    file = os.open(temporary, _WRITE, 0o666, dir_fd=scratch)
     try:
         with os.fdopen(file, "wb") as stream:
             stream.write(data)
@@ -205,8 +228,8 @@ def _replace(folder: int, name: str, data: bytes, path: str) -> None:
             if mode is not None:
                 os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
-        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.replace(temporary, name, src_dir_fd=scratch, dst_dir_fd=folder)
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary, dir_fd=folder)
+            os.unlink(temporary, dir_fd=scratch)
         raise

@@ -60,6 +60,7 @@ def workspace_yaml(
     roles: Mapping[str, str] = ROLES,
     signatures: str = "required",
     lease: int = 60,
+    auto_merge: bool = True,
     review: str = "",
     targets: str = "    - {name: main, type: git, mappings: {connections: {hive_dev: hive}, databases: {ods_dev: ods}}}\n",
 ) -> str:
@@ -73,7 +74,8 @@ def workspace_yaml(
     return (
         "apiVersion: gitrelease/v1\nkind: Workspace\nname: shop\nid: 6f0c2d7e5b6a4e1f9c8d7b6a5e4f3d2c\nversion: 1\n"
         f"members:\n{members}"
-        f'review:\n  approvals: 1\n  rollbackApprovals: 1\n  signatures: "{signatures}"\n  autoMerge: true\n'
+        f'review:\n  approvals: 1\n  rollbackApprovals: 1\n  signatures: "{signatures}"\n'
+        f"  autoMerge: {str(auto_merge).lower()}\n"
         f"  execute: false\n{review}"
         f"production:\n  lease: {lease}\n  targets:\n{targets}"
     )

@@ -1,0 +1,151 @@
+"""Beginnings: init, the demo, imports; and what is still to come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitrelease.cli.frame import Session, Verb, later_command, later_option, session, write
+
+
+@click.command(
+    "init",
+    cls=Verb,
+    example="""
+        gitrelease init                       in an existing repository
+        gitrelease init shop                  in a new folder
+        gitrelease init shop --import export  with the jobs of a DataArts export
+    """,
+)
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--import",
+    "import_file",
+    metavar="FILE",
+    type=click.Path(exists=True, path_type=Path),
+    help="Take over the jobs and scripts of an export.",
+)
+@click.option("--name", metavar="NAME", help="What the workspace is called.  [the folder's name]")
+@click.option("--push/--no-push", default=True, help="Give the beginning to the remote at once.")
+@later_option("--server", metavar="DIR.git", hint="make it with `git init --bare DIR.git`, and push to it")
+@later_option(
+    "--github", metavar="OWNER/REPO", hint="make the repository on GitHub, clone it, and run init there"
+)
+@session
+def init(
+    session: Session, *, folder: Path | None, import_file: Path | None, name: str | None, push: bool
+) -> None:
+    """Make a release repository of a folder or a repository, and write its trust root."""
+    from gitrelease.commands.init import InitRequest, init
+    from gitrelease.render import json, setup
+    from gitrelease.wiring import utc_now
+
+    settings = session.settings
+    request = InitRequest(
+        folder=settings.directory / (folder or Path()),
+        import_file=None if import_file is None else settings.directory / import_file,
+        name=name,
+        remote=settings.remote,
+        push=push,
+        signing_key=settings.signing_key,
+        prompt=settings.prompt,
+    )
+    session.show(init(request, environ=settings.environ, now=utc_now), setup.begun, json.begun)
+
+
+@click.command("demo", cls=Verb, example="gitrelease demo /tmp/shop")
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
+@session
+def demo(session: Session, folder: Path | None) -> None:
+    """Play the whole story on this machine, each command shown."""
+    from gitrelease.commands.demo import demo
+
+    settings = session.settings
+    where = None if folder is None else settings.directory / folder
+    lines: list[str] = []
+    made = demo(where, environ=settings.environ, say=lines.append if settings.json else _tell)
+    if settings.json:
+        session.show(made, lambda made, _: str(made), lambda made: {"folder": str(made), "story": lines})
+
+
+def _tell(text: str) -> None:
+    write(f"{text}\n")
+
+
+@click.command(
+    "import",
+    cls=Verb,
+    example="""
+        gitrelease import DWS_orders.job --status saved
+        gitrelease import export --status saved --on-duplicate overwrite
+    """,
+)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--status",
+    type=click.Choice(["saved", "submitted", "released"]),
+    required=True,
+    help="What the items are afterwards; saved ones await submit.",
+)
+@click.option(
+    "--on-duplicate",
+    type=click.Choice(["skip", "overwrite"]),
+    default="skip",
+    show_default=True,
+    help="What happens to items that are there already.",
+)
+@session
+def import_(session: Session, file: Path, status: str, on_duplicate: str) -> None:
+    """Write the jobs and scripts of a DataArts export, a file or a folder, into the working tree."""
+    from gitrelease.commands.importing import import_files
+    from gitrelease.render import json, setup
+
+    result = import_files(
+        session.desk, session.settings.directory / file, status=status, on_duplicate=on_duplicate
+    )
+    session.show(result, setup.imported, json.imported)
+
+
+@click.command(
+    "completion",
+    cls=Verb,
+    example="""
+        eval "$(gitrelease completion bash)"                     in ~/.bashrc
+        eval "$(gitrelease completion zsh)"                      in ~/.zshrc
+        gitrelease completion fish | source                      in config.fish
+    """,
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes commands, tasks and packages in a shell."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is not None:
+        root = ctx.find_root().command
+        write(found(root, {}, "gitrelease", "_GITRELEASE_COMPLETE").source().rstrip("\n") + "\n")
+
+
+export = later_command(
+    "export",
+    "Write items as a DataArts export.",
+    example="gitrelease export orders -o orders.zip",
+    hint="the branch deploy/<target> of the git target holds them as DataArts takes them",
+)
+doctor = later_command(
+    "doctor",
+    "Say which settings of the repository leave a hole.",
+    example="gitrelease doctor",
+    hint="`gitrelease verify` checks what was released",
+)
+
+COMMANDS = {
+    "init": init,
+    "demo": demo,
+    "import": import_,
+    "export": export,
+    "doctor": doctor,
+    "completion": completion,
+}

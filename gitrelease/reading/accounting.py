@@ -1,0 +1,336 @@
+"""What targets were given, receipt by receipt: does it follow from what the ledger says was done?
+
+Each receipt names a commit that lists, per target and item, what was last deployed. Nothing in it is taken on
+trust: what an item must look like in production follows from its approved bytes and the approved mappings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from gitrelease.archiving import read_summary
+from gitrelease.core.item import ItemState
+from gitrelease.core.ledger import (
+    Event,
+    Holding,
+    ItemResult,
+    Receipt,
+    TargetStanding,
+    Work,
+    held_path,
+    parse_holding,
+    parse_standing,
+    standing_path,
+    summary_path,
+)
+from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, TreeId
+from gitrelease.core.package import Manifest
+from gitrelease.core.plan import FAILING, Digest, Outcome, OutcomeStatus, mapping_digest
+from gitrelease.core.review import Review
+from gitrelease.core.status import Status, Summary, approval_views, item_status
+from gitrelease.core.workspace import TargetSettings, Workspace
+from gitrelease.messages import read_message
+from gitrelease.reading.deployables import mappings_of, read_deployable
+from gitrelease.reading.trees import read_states
+from gitrelease.repo import EMPTY_TREE, Repo
+
+_FINE = frozenset({OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What does not hold, and which promise of design 10 it breaks; the sentence goes on after "receipt 1234567"."""
+
+    promise: int
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A piece of work as the ledger says it was begun."""
+
+    receipt: Receipt
+    manifest: Manifest | None = None
+    review: Review | None = None
+
+
+@dataclass(kw_only=True)
+class Accounts:
+    """Follows what every target was given, from the first receipt to the last."""
+
+    repo: Repo
+    unexplained: dict[tuple[str, ItemKey], Digest | None] = field(default_factory=dict)
+    """What a target holds, as a release that failed there left it, and no release gave it."""
+
+    def faults(
+        self,
+        receipt: Receipt,
+        *,
+        begun: Begun | None,
+        before: CommitId | None,
+        tree: TreeId,
+        workspace: Workspace,
+    ) -> Iterator[Fault]:
+        """Find where the list beside a receipt does not follow from the list before it and the receipt.
+
+        Args:
+            receipt: the receipt.
+            begun: the work it belongs to, as far as that can be read.
+            before: the list beside the receipt before.
+            tree: the ledger's tree at this receipt.
+            workspace: the effective workspace, whose mappings count.
+        """
+        after = receipt.holdings
+        if after is None:
+            if before is not None:
+                yield Fault(promise=4, why="does not say any more what targets were given")
+            return
+        told: dict[str, None] = {}
+        if begun is not None and receipt.package is not None and receipt.event in {Event.STARTED, Event.REFUSED}:
+            told[summary_path(receipt.package)] = None
+            yield from self._announced(receipt, begun, after)
+        elif begun is not None and receipt.event is Event.FINISHED:
+            yield from self._finished(receipt, begun, before, after, tree, workspace, told)
+        start = EMPTY_TREE if before is None else self.repo.tree_of(before)
+        for change in self.repo.diff(start, self.repo.tree_of(after)):
+            if change.path not in told:
+                yield Fault(promise=4, why=f"changes what is kept at {change.path}, and does not say why")
+
+    # A package is announced.
+
+    def _announced(self, receipt: Receipt, begun: Begun, after: CommitId) -> Iterator[Fault]:
+        """Compare what is shown of a package with its manifest and the opinions on it."""
+        manifest = begun.manifest
+        if receipt.package is None or manifest is None:
+            return
+        summary = self._summary(after, receipt.package)
+        status = Status.RELEASING if receipt.event is Event.STARTED else Status.REFUSED
+        if summary is None:
+            yield Fault(promise=4, why=f"keeps no word on {receipt.package}")
+            return
+        shown = [(one.item, one.change, one.version, one.previous_version, one.task) for one in summary.items]
+        planned = [
+            (one.item, one.change, one.after.version, one.before.version if one.before else None, one.task)
+            for one in manifest.items
+        ]
+        head = (summary.name, summary.applicant.id, summary.description, summary.execute, summary.status)
+        if shown != planned or head != (
+            manifest.name,
+            manifest.applicant,
+            manifest.description,
+            manifest.execute,
+            status,
+        ):
+            yield Fault(promise=4, why=f"shows {receipt.package} other than its manifest has it")
+        if begun.review is not None:
+            said = [(view.person.id, view.verdict, view.commit, view.message) for view in summary.approvals]
+            views = approval_views(begun.review.opinions)
+            if said != [(view.person.id, view.verdict, view.commit, view.message) for view in views]:
+                yield Fault(promise=4, why=f"shows other opinions on {receipt.package} than were given")
+
+    def _summary(self, holdings: CommitId | None, package: PackageName) -> Summary | None:
+        if holdings is None:
+            return None
+        data = self.repo.content(holdings, summary_path(package))
+        return None if data is None else read_summary(data, of=f"the word on {package}")
+
+    # Work is finished.
+
+    def _finished(
+        self,
+        receipt: Receipt,
+        begun: Begun,
+        before: CommitId | None,
+        after: CommitId,
+        tree: TreeId,
+        workspace: Workspace,
+        told: dict[str, None],
+    ) -> Iterator[Fault]:
+        targets = {
+            one.name: one
+            for one in workspace.targets
+            if not begun.receipt.targets or one.name in begun.receipt.targets
+        }
+        planned = begun.receipt.items
+        if begun.manifest is not None:
+            planned = tuple(one.item for one in begun.manifest.items)
+        items = [item for item in planned if item.kind is not Kind.WORKSPACE]
+        results = {(result.target, result.item): result for result in receipt.results}
+        wanted = {(target, item) for target in targets for item in items}
+        if results.keys() != wanted or len(results) != len(receipt.results):
+            yield Fault(promise=4, why="does not give one result for each of its items on each target")
+        held = self._holdings(before, results)
+        states = read_states(self.repo, tree, {item for _, item in results})
+        for key, result in results.items():
+            if key not in wanted:
+                continue
+            told[held_path(*key)] = None
+            yield from self._result(result, targets[result.target], states[result.item], held.get(key))
+        yield from self._listed(receipt, results, held, after)
+        yield from self._standings(begun, targets, results, before, after, told)
+        if receipt.package is not None:
+            told[summary_path(receipt.package)] = None
+            yield from self._concluded(receipt, receipt.package, before, after)
+        yield from self._restated(receipt, results, held, before, after, told)
+
+    def _holdings(
+        self, holdings: CommitId | None, keys: Collection[tuple[str, ItemKey]]
+    ) -> dict[tuple[str, ItemKey], Holding]:
+        if holdings is None:
+            return {}
+        paths = {held_path(*key): key for key in keys}
+        found = self.repo.contents(holdings, paths)
+        return {
+            paths[path]: read_message(data.decode(errors="replace"), parse_holding, of=path)
+            for path, data in found.items()
+        }
+
+    def _result(
+        self, result: ItemResult, settings: TargetSettings, state: ItemState | None, held: Holding | None
+    ) -> Iterator[Fault]:
+        """Work out what the target must hold of an item, and compare."""
+        key, outcome = (result.target, result.item), result.outcome
+        if result.version != (state.version if state else 0):
+            yield Fault(promise=4, why=f"names version {result.version} of {result.item}, which was not applied")
+        if result.mapping != mapping_digest(mappings_of(settings)):
+            why = f"deployed {result.item} to {result.target} under names that no approved workspace has"
+            yield Fault(promise=1, why=why)
+        deployable = read_deployable(self.repo, result.item, state, mappings_of(settings))
+        wanted = None if deployable is None else deployable.digest
+        last = None if held is None else held.deployed
+        if outcome.status is OutcomeStatus.SUCCESSFUL:
+            self.unexplained.pop(key, None)
+            if outcome.deployed != wanted:
+                why = f"deployed other bytes of {result.item} to {result.target} than its manifest gives"
+                yield Fault(promise=1, why=why)
+        elif outcome.status not in FAILING:
+            yield Fault(promise=4, why=f"is finished, and {result.item} is {outcome.status}")
+        elif outcome.deployed == wanted:
+            self.unexplained.pop(key, None)
+        elif outcome.deployed != last:
+            # A call that broke down may leave anything; it counts once nobody has mended it since.
+            self.unexplained[key] = outcome.deployed
+
+    def _listed(
+        self,
+        receipt: Receipt,
+        results: Mapping[tuple[str, ItemKey], ItemResult],
+        held: Mapping[tuple[str, ItemKey], Holding],
+        after: CommitId,
+    ) -> Iterator[Fault]:
+        listed = self._holdings(after, results)
+        for key, result in results.items():
+            last = held.get(key)
+            expected = Holding(
+                item=result.item,
+                version=result.version,
+                mapping=result.mapping,
+                deployed=result.outcome.deployed,
+                status=result.outcome.status,
+                error=result.outcome.error,
+                package=receipt.package or (last.package if last else None),
+            )
+            if listed.get(key) != expected:
+                why = f"keeps another word on {result.item} on {result.target} than its result"
+                yield Fault(promise=4, why=why)
+
+    def _standings(
+        self,
+        begun: Begun,
+        targets: Mapping[str, TargetSettings],
+        results: Mapping[tuple[str, ItemKey], ItemResult],
+        before: CommitId | None,
+        after: CommitId,
+        told: dict[str, None],
+    ) -> Iterator[Fault]:
+        for name, settings in targets.items():
+            told[standing_path(name)] = None
+            last, now = self._standing(before, name), self._standing(after, name)
+            mapping = mapping_digest(mappings_of(settings))
+            mine = {item: result for (target, item), result in results.items() if target == name}
+            behind = set(last.behind if last else ()) - mine.keys()
+            behind |= {item for item, result in mine.items() if result.outcome.status in FAILING}
+            is_baseline = begun.receipt.work is Work.BASELINE
+            if now is None:
+                if last is not None or is_baseline:
+                    yield Fault(promise=4, why=f"does not say how it left the target {name}")
+                continue
+            allowed = {mapping} if is_baseline or last is None else {mapping, last.mapping}
+            if set(now.behind) != behind or now.mapping not in allowed:
+                yield Fault(promise=4, why=f"says of the target {name} what does not follow from its results")
+
+    def _standing(self, holdings: CommitId | None, target: str) -> TargetStanding | None:
+        data = None if holdings is None else self.repo.content(holdings, standing_path(target))
+        path = standing_path(target)
+        return None if data is None else read_message(data.decode(errors="replace"), parse_standing, of=path)
+
+    def _concluded(
+        self, receipt: Receipt, package: PackageName, before: CommitId | None, after: CommitId
+    ) -> Iterator[Fault]:
+        """Compare what is shown of a package in the end with how it was announced, and with its results."""
+        begun, ended = self._summary(before, package), self._summary(after, package)
+        if begun is None or ended is None:
+            yield Fault(promise=4, why=f"keeps no word on {package}")
+            return
+        outcomes: dict[ItemKey, list[Outcome]] = {}
+        for result in receipt.results:
+            outcomes.setdefault(result.item, []).append(result.outcome)
+        items = tuple(
+            replace(
+                one,
+                release=item_status([outcome.status for outcome in outcomes.get(one.item, [])]),
+                error=next((outcome.error for outcome in outcomes.get(one.item, []) if outcome.error), None),
+            )
+            for one in begun.items
+        )
+        good = all(result.outcome.status is OutcomeStatus.SUCCESSFUL for result in receipt.results)
+        approvals = [view.person for view in begun.approvals if view.verdict == "approved"]
+        expected = replace(
+            begun,
+            status=Status.SUCCESSFUL if good else Status.FAILED,
+            missing=(),
+            reasons=(),
+            items=items,
+            released_by=approvals[-1] if approvals else None,
+            released_at=ended.released_at,
+        )
+        if ended != expected:
+            yield Fault(promise=4, why=f"shows {package} other than its results have it")
+
+    def _restated(
+        self,
+        receipt: Receipt,
+        results: Mapping[tuple[str, ItemKey], ItemResult],
+        held: Mapping[tuple[str, ItemKey], Holding],
+        before: CommitId | None,
+        after: CommitId,
+        told: dict[str, None],
+    ) -> Iterator[Fault]:
+        """Let earlier packages be shown as released where what had failed of them is released now; no more."""
+        mended: dict[PackageName, set[ItemKey]] = {}
+        for key, result in results.items():
+            last = held.get(key)
+            if last is None or last.package in {None, receipt.package} or last.status not in FAILING:
+                continue
+            if result.outcome.status is OutcomeStatus.SUCCESSFUL and last.package is not None:
+                mended.setdefault(last.package, set()).add(result.item)
+        for package, items in mended.items():
+            told[summary_path(package)] = None
+            old, new = self._summary(before, package), self._summary(after, package)
+            if old is not None and (new is None or not _is_restated(old, new, items)):
+                yield Fault(promise=4, why=f"shows {package} anew, other than what was mended of it")
+
+
+def _is_restated(old: Summary, new: Summary, mended: Collection[ItemKey]) -> bool:
+    """Say whether nothing but the outcome of some items, and what follows from it, is shown anew."""
+    if replace(new, status=old.status, items=old.items) != old or len(new.items) != len(old.items):
+        return False
+    for one, other in zip(old.items, new.items, strict=True):
+        if one.item not in mended:
+            if other != one:
+                return False
+        elif other.release not in _FINE or replace(other, release=one.release, error=one.error) != one:
+            return False
+    good = all(one.release in _FINE for one in new.items)
+    return new.status is (Status.SUCCESSFUL if good else Status.FAILED)

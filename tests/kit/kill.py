@@ -1,0 +1,126 @@
+"""Kill a run of gitrelease before or after any of its effects, as the kernel would: SIGKILL, no goodbye.
+
+An effect is what somebody else can see afterwards: a git command that moves refs or the index, here or on the
+server, and a file that is renamed into place. They are counted where they happen: git is found through a
+wrapper on PATH, and renames through a start-up module of Python. Nothing of ours is patched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+EFFECTS = ("push", "fetch", "update-ref", "symbolic-ref", "update-index", "read-tree", "merge", "config", "init")
+
+_WRAPPER = r"""#!/bin/sh
+# Runs git, and counts what moves something; kills whoever called at the effect that is asked for.
+effect=
+for word in "$@"; do
+  case "$word" in
+    @EFFECTS@) effect=$word; break ;;
+    -c|-C) continue ;;
+    -*|*=*) continue ;;
+    *) break ;;
+  esac
+done
+if [ "$effect" = config ]; then
+  case " $* " in *" --get "*|*" --get-all "*|*" --list "*|*" -l "*) effect= ;; esac
+fi
+if [ -z "$effect" ]; then exec "$REAL_GIT" "$@"; fi
+echo "$effect" >> "$KILL_LOG"
+number=$(wc -l < "$KILL_LOG")
+if [ "$KILL_AT" = "$number before" ]; then kill -KILL "$PPID"; exit 1; fi
+"$REAL_GIT" "$@"
+code=$?
+if [ "$KILL_AT" = "$number after" ]; then kill -KILL "$PPID"; fi
+exit $code
+"""
+
+_STARTUP = '''"""Counts renames, and kills this process at the one that is asked for."""
+import os, signal
+
+def counted(real):
+    def rename(*args, **kwargs):
+        with open(os.environ["KILL_LOG"], "a+") as log:
+            log.write("rename\\n")
+            log.flush()
+            log.seek(0)
+            number = len(log.readlines())
+        if os.environ["KILL_AT"] == f"{number} before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(*args, **kwargs)
+        if os.environ["KILL_AT"] == f"{number} after":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return rename
+
+if "KILL_LOG" in os.environ:
+    os.replace, os.rename = counted(os.replace), counted(os.rename)
+'''
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+    effects: tuple[str, ...]
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the run was killed where it was asked for."""
+        return self.code == -signal.SIGKILL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Killer:
+    """Runs the command line, and kills it where one says."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Write the wrapper of git and the start-up module."""
+        real = shutil.which("git")
+        assert real is not None
+        tools = self.folder / "tools"
+        tools.mkdir(parents=True, exist_ok=True)
+        wrapper = tools / "git"
+        wrapper.write_text(_WRAPPER.replace("@EFFECTS@", "|".join(EFFECTS)), encoding="utf-8")
+        wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+        (tools / "sitecustomize.py").write_text(_STARTUP, encoding="utf-8")
+
+    def run(
+        self, words: Sequence[str], *, where: Path, environ: Mapping[str, str], at: str = "never"
+    ) -> Ended:
+        """Run `gitrelease` with these words; `at` is the number of an effect and `before` or `after`."""
+        tools = self.folder / "tools"
+        log = self.folder / f"effects-{os.urandom(6).hex()}"
+        log.touch()
+        env = dict(environ) | {
+            "REAL_GIT": str(shutil.which("git")),
+            "PATH": f"{tools}{os.pathsep}{environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join([str(tools), str(Path(__file__).parent.parent.parent)]),
+            "KILL_LOG": str(log),
+            "KILL_AT": at,
+        }
+        ran = subprocess.run(
+            [sys.executable, "-m", "gitrelease", *words],
+            cwd=where,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        effects = tuple(log.read_text(encoding="utf-8").split())
+        log.unlink()
+        return Ended(code=ran.returncode, out=ran.stdout, err=ran.stderr, effects=effects)
