@@ -239,7 +239,10 @@ def _check_script(draft: Draft, home: str, document: Document) -> Iterator[Findi
         yield _at(document, Problem(code=wrong.code, message=wrong.message, hint=wrong.hint))
         return
     for problem in script_problems(script, content, ending):
-        yield _at(document, problem)
+        if content is not None and not problem.key:
+            yield Finding(code=problem.code, file=contents[0], message=problem.message, hint=problem.hint)
+        else:
+            yield _at(document, problem)
 
 
 def _check_workspace(document: Document, effective: Workspace | None) -> Iterator[Finding]:

@@ -39,6 +39,12 @@ class Refused(GitReleaseError):
     """A rule says no. Nothing was changed."""
 
 
+class NotYetBuilt(Refused):
+    """Something was asked for that gitrelease is meant to do and this version does not."""
+
+    code = "not-yet-built"
+
+
 class NotFound(GitReleaseError):
     """What was named does not exist."""
 

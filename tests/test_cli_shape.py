@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from time import perf_counter
 
 import click
 import pytest
@@ -44,8 +43,8 @@ COMMANDS = {
     "task revoke": [],
     "release": ["--all", "--reviewer", "--name", "--execute", "--no-execute", "-m", "--dry-run"],
     "package list": [
-        "--name", "--applicant", "--reviewer", "--released-by", "--status", "--applied-since", "--applied-until",
-        "--released-since", "--released-until", "-L", "--limit", "--offset", "--sort",
+        "--name", "--applicant", "--reviewer", "--released-by", "--status", "--applied-since",
+        "--applied-until", "--released-since", "--released-until", "-L", "--limit", "--offset", "--sort",
     ],
     "package view": ["--watch"],
     "package diff": ["--item", "--stat", "--patch"],
@@ -187,20 +186,6 @@ def test_what_everybody_types_loads_nothing_but_click_and_python(word: str) -> N
     assert others <= {"click", "gitrelease", "colorama", "sitecustomize"}
 
 
-def test_the_version_costs_little_more_than_click() -> None:
-    def fastest(code: str) -> float:
-        times = []
-        for _ in range(7):
-            start = perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=PROJECT)
-            times.append(perf_counter() - start)
-        return min(times)
-
-    floor = fastest("import click")
-    # 20 ms of grace: other tests are running beside this one.
-    assert fastest("from gitrelease.cli import main; main(['--version'])") <= 1.5 * floor + 0.02
-
-
 def test_it_says_its_version() -> None:
     assert gitrelease("--version").stdout == f"gitrelease {__version__}\n"
 
@@ -210,10 +195,11 @@ def test_it_says_its_version() -> None:
 
 def test_an_option_that_is_not_there_is_a_usage_error() -> None:
     ran = gitrelease("submit", "--frobnicate")
+    said, hint = ran.stderr.splitlines()
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == (
-        "error: No such option '--frobnicate'\nhint: `gitrelease submit --help` shows how it is used\n"
-    ) or ran.stderr.startswith("error: No such option: --frobnicate")
+    assert said.startswith("error: No such option")  # click says the rest, in words of its version
+    assert "--frobnicate" in said
+    assert hint == "hint: `gitrelease submit --help` shows how it is used"
 
 
 def test_a_command_that_is_not_there_is_a_usage_error() -> None:
@@ -348,7 +334,7 @@ def test_a_span_that_ends_on_a_day_has_all_of_that_day() -> None:
         "2026-W47",
         "2026-13-01",
         "2026-11-20T25:00",
-        "99999w",
+        "123456d",
     ],
 )
 def test_anything_else_is_no_time(text: str) -> None:
@@ -502,7 +488,7 @@ def complete(words: str, *, cwd: Path, environ: Mapping[str, str]) -> list[str]:
         cwd=cwd, env=asked, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.stderr == ""
-    return [line.partition(",")[2] for line in ran.stdout.splitlines()]
+    return [line.partition(",")[2] for line in ran.stdout.splitlines() if line]
 
 
 def test_commands_tasks_and_packages_are_completed_from_what_is_here(clone: Clone, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def init(
     session.show(init(request, environ=settings.environ, now=utc_now), setup.begun, json.begun)
 
 
-@click.command("demo", cls=Verb, example="gitrelease demo /tmp/shop")
+@click.command("demo", cls=Verb, example="gitrelease demo shop")
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
 @session
 def demo(session: Session, folder: Path | None) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 import click
 
 from gitrelease.cli.times import parse_time
-from gitrelease.errors import Exit, Refused
+from gitrelease.errors import Exit, NotYetBuilt
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -34,12 +34,6 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 class OutputClosed(Exception):
     """Nobody reads what is written any more, as when it is piped into `head`."""
-
-
-class NotYetBuilt(Refused):
-    """Something that the design has and this version of gitrelease does not."""
-
-    code = "not-yet-built"
 
 
 # Writing.

@@ -99,7 +99,7 @@ def verify(session: Session) -> Exit:
 
     result = verify(session.desk)
     session.show(result, production.verified, json.verified)
-    return Exit.DONE if result.ok else Exit.REFUSED
+    return result.exit
 
 
 run = later_command(

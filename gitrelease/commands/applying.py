@@ -7,10 +7,12 @@ taken over, and stops (design 4, sync).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Thread
 from time import monotonic
 
 from gitrelease.archiving import read_archive, write_summary
@@ -39,6 +41,7 @@ from gitrelease.core.names import (
     BlobId,
     CommitId,
     ItemKey,
+    Kind,
     MemberId,
     PackageName,
     RefName,
@@ -62,7 +65,7 @@ from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.errors import GitReleaseError, HalfDone, RaceLost
 from gitrelease.messages import message_of
 from gitrelease.reading.ledger import Ledger
-from gitrelease.reading.production import TargetPlan, plan_target
+from gitrelease.reading.production import TargetPlan, plan_target, strays
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.tasks import open_task_refs
 from gitrelease.reading.trees import read_states, read_workspace
@@ -170,7 +173,7 @@ def begin(desk: Desk, now: Situation, order: WorkOrder, *, runner: MemberId, run
     Raises:
         RaceLost: somebody else was first, and nothing was begun.
         TakenOver: another runner took over on the way.
-        HalfDone: a target did not answer in time.
+        HalfDone: a target did not answer in time, or the ledger could not be moved; the next sync goes on.
     """
     targets = _connected(desk, order)
     # What cannot be observed is found out before anything is begun.
@@ -183,7 +186,8 @@ def begin(desk: Desk, now: Situation, order: WorkOrder, *, runner: MemberId, run
         desk=desk, runner=runner, run=run, tip=now.ledger.tip, tree=order.tree, holdings=holdings, order=order
     )
     holder.move(holder.receipt(Event.STARTED, evidence=order.evidence), evidence_parents(order.evidence))
-    return _carry_out(desk, now, holder, targets, plans)
+    with _begun(order):
+        return _carry_out(desk, holder, targets, plans)
 
 
 def take_over(desk: Desk, now: Situation, order: WorkOrder, *, runner: MemberId, run: str) -> Applied:
@@ -198,9 +202,25 @@ def take_over(desk: Desk, now: Situation, order: WorkOrder, *, runner: MemberId,
         order=order,
     )
     holder.alive()
-    targets = _connected(desk, order)
-    plans = _plans(desk, now.ledger, read_workspace(desk.repo, order.tree), targets, order)
-    return _carry_out(desk, now, holder, targets, plans)
+    with _begun(order):
+        targets = _connected(desk, order)
+        plans = _plans(desk, now.ledger, read_workspace(desk.repo, order.tree), targets, order)
+        return _carry_out(desk, holder, targets, plans)
+
+
+@contextmanager
+def _begun(order: WorkOrder) -> Iterator[None]:
+    """Say of whatever stops a work that was begun that another sync has to finish it."""
+    try:
+        yield
+    except (TakenOver, HalfDone):
+        raise
+    except GitReleaseError as wrong:
+        what = f"package {order.package}" if order.package else f"the {order.work}"
+        raise HalfDone(
+            f"{what} was begun and not finished: {wrong.message}",
+            hint="run `gitrelease sync` again: it looks at what was done and goes on",
+        ) from wrong
 
 
 def refuse(
@@ -228,6 +248,8 @@ def _concerns(order: WorkOrder, settings: TargetSettings) -> bool:
 
 
 def _connected(desk: Desk, order: WorkOrder) -> dict[str, Target]:
+    if order.work is Work.PACKAGE and all(item.kind is Kind.WORKSPACE for item in order.items):
+        return {}  # Nothing of it is deployed; a target or a mapping it brings gets a baseline.
     chosen = [one for one in read_workspace(desk.repo, order.tree).targets if _concerns(order, one)]
     return {one.name: desk.connect(one) for one in chosen}
 
@@ -249,14 +271,31 @@ def wanted_states(desk: Desk, order: WorkOrder) -> Mapping[ItemKey, ItemState | 
 
 
 def _carry_out(
-    desk: Desk, now: Situation, holder: _Holder, targets: Mapping[str, Target], plans: Mapping[str, TargetPlan]
+    desk: Desk, holder: _Holder, targets: Mapping[str, Target], plans: Mapping[str, TargetPlan]
 ) -> Applied:
+    # As the ledger has it, because that is how long other runners wait.
+    lease = read_workspace(desk.repo, holder.order.tree).lease
     results: list[ItemResult] = []
     states: dict[str, str | None] = {}
     for name, plan in plans.items():
-        made, states[name] = _one_target(desk, now.workspace.lease, holder, targets[name], plan)
+        made, state = _one_target(desk, lease, holder, targets[name], plan)
         results += made
+        states[name] = _known(_ledger_at(desk, holder), targets[name], plan, made, state)
     return _finish(desk, holder, plans, tuple(results), states)
+
+
+def _known(
+    ledger: Ledger, target: Target, plan: TargetPlan, results: Sequence[ItemResult], state: str | None
+) -> str | None:
+    """Give the state that a target was left in, unless it also holds something beside the ledger.
+
+    Where it does, its state says nothing: whoever asks later has to look at all of it.
+    """
+    if state is None or plan.is_as_left:
+        return state
+    given = {item: holding.deployed for item, holding in ledger.all_holdings(plan.settings.name).items()}
+    given.update((result.item, result.outcome.deployed) for result in results)
+    return None if strays(given, target.observe_all()) else state
 
 
 def _one_target(
@@ -299,7 +338,7 @@ def _one_target(
         outcomes.update(done.outcomes)
         failed |= {item for item, outcome in done.outcomes.items() if outcome.status in FAILING}
     if state is None:
-        state = target.state()
+        state = _state(target)
     results = [
         ItemResult(
             item=item, target=plan.settings.name, version=versions[item], mapping=plan.mapping, outcome=outcome
@@ -307,6 +346,13 @@ def _one_target(
         for item, outcome in sorted(outcomes.items())
     ]
     return results, state
+
+
+def _state(target: Target) -> str | None:
+    try:
+        return target.state()
+    except Exception:  # noqa: BLE001 - a target is anyone's code; not to know its state costs a look at all of it
+        return None
 
 
 def _digest(change: TargetChange) -> Digest | None:
@@ -320,15 +366,26 @@ def _call(lease: float, holder: _Holder, target: Target, changes: Sequence[Targe
     def deploy() -> Deployed:
         return target.deploy(changes, note=note)
 
-    pool = ThreadPoolExecutor(max_workers=1)
     try:
-        return _answer(pool.submit(deploy), lease, holder.alive)
+        return _answer(_aside(deploy), lease, holder.alive)
     except (TakenOver, HalfDone):
         raise
     except Exception as wrong:  # noqa: BLE001 - a target is anyone's code, and its failure is a result
         return _failed(target, changes, wrong)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _aside(deploy: Callable[[], Deployed]) -> Future[Deployed]:
+    """Call a target in a thread that keeps nobody: one that never answers does not keep the process from ending."""
+    future: Future[Deployed] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(deploy())
+        except BaseException as wrong:  # noqa: BLE001 - it is raised where the answer is waited for
+            future.set_exception(wrong)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def _answer(call: Future[Deployed], lease: float, alive: Callable[[], None]) -> Deployed:
@@ -353,7 +410,7 @@ def _failed(target: Target, changes: Sequence[TargetChange], wrong: Exception) -
     items = [change.item for change in changes]
     try:
         seen = target.observe(items)
-    except GitReleaseError:
+    except Exception:  # noqa: BLE001 - what broke once may break again; then what was held last is all that is known
         seen = {change.item: change.held for change in changes}
     outcomes = {
         item: Outcome(status=OutcomeStatus.FAILED, deployed=seen.get(item), error=said[:500]) for item in items
@@ -441,18 +498,33 @@ def _superseded(
 ) -> dict[str, bytes]:
     """Bring the summaries of earlier packages up to date whose failed items are released now."""
     ledger = _ledger_at(desk, holder)
+    failing = _failing(ledger, results)
     touched: dict[PackageName, Summary] = {}
     for result in results:
         held = plans[result.target].held.get(result.item)
         if held is None or held.package in {None, holder.order.package} or held.status not in FAILING:
             continue
-        if result.outcome.status is not OutcomeStatus.SUCCESSFUL or held.package is None:
+        # A newer version takes the place of one that failed, however it fares itself.
+        is_newer = result.version > held.version
+        if held.package is None or (result.item in failing and not is_newer):
             continue
         summary = touched.get(held.package) or ledger.summary(held.package)
         if summary is not None:
-            better = OutcomeStatus.SUCCESSFUL if held.version == result.version else OutcomeStatus.SUPERSEDED
+            better = OutcomeStatus.SUPERSEDED if is_newer else OutcomeStatus.SUCCESSFUL
             touched[held.package] = _with_item(summary, result.item, better, None)
     return {summary_path(name): write_summary(_restated(summary)) for name, summary in touched.items()}
+
+
+def _failing(ledger: Ledger, results: Sequence[ItemResult]) -> frozenset[ItemKey]:
+    """Say which of these items some target, of this work or not, does not hold as it should."""
+    made = {(result.item, result.target): result.outcome.status for result in results}
+    items = {item for item, _ in made}
+    found = {item for (item, _), status in made.items() if status in FAILING}
+    for settings in ledger.workspace.targets:
+        for item, holding in ledger.holdings(settings.name, items).items():
+            if (item, settings.name) not in made and holding.status in FAILING:
+                found.add(item)
+    return frozenset(found)
 
 
 def _with_item(summary: Summary, item: ItemKey, status: OutcomeStatus, error: str | None) -> Summary:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gitrelease.commands import Desk
 from gitrelease.commands.check import footing_of
-from gitrelease.commands.release import NotYetBuilt
 from gitrelease.core.dataarts import Imported, job_document, script_document
 from gitrelease.core.finding import Finding
 from gitrelease.core.item import document_path
@@ -26,7 +25,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.script import content_ending
 from gitrelease.documents import dump, parse, set_version
-from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
+from gitrelease.errors import GitReleaseError, NotFound, NotYetBuilt, Refused, UsageError
 from gitrelease.reading.sources import WorkingTree
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import plain

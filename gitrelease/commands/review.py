@@ -44,6 +44,8 @@ def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
     """Find the review of a package that is still open, or say what became of it."""
     if any(one.name == package for one in now.merged):
         raise Refused(f"{package} is merged already", hint="`gitrelease package view` shows how far it is")
+    if now.ledger.receipt.is_open and now.ledger.receipt.package == package:
+        raise Refused(f"{package} is being released", hint="`gitrelease rollback` goes back once it is")
     review = desk.forge.find(package, now.workspace)
     if review is not None and review.is_open:
         return review
@@ -106,6 +108,8 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
         return Said(package=package, head=now.main, say=say, by=who, was_said=True)
     if say is Say.REJECT:
         who = desk.allowed(Action.APPROVE, now.workspace)
+        if any(one.name == package for one in now.merged):
+            return _object(desk, now, package, who, message)
     judged = judge(desk, now, package)
     review = judged.review
     if review is None:
@@ -136,6 +140,16 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
         moves.append(RefMove(ref=review_ref(package), new=None, expected=review.log))
     desk.repo.push(moves)
     return said
+
+
+def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, message: str) -> Said:
+    """Say no to what was merged; it counts until sync has started, and nothing can be closed any more (design 4)."""
+    judged = next(one.judged for one in now.merged if one.name == package)
+    if judged is None or judged.review is None:
+        raise Refused(f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`")
+    if who in judged.package.authors | judged.package.manifest.claimed_authors:
+        raise Refused(f"{who} made part of {package}", hint="ask another reviewer to say no")
+    return _say(desk, now, judged, who, Say.REJECT, message)
 
 
 def _say(desk: Desk, now: Situation, judged: Judged, who: MemberId, say: Say, message: str) -> Said:

@@ -10,7 +10,7 @@ from gitrelease.checking import MOST_ENTRIES, Draft, check_drafts
 from gitrelease.commands import Desk, until_first
 from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
 from gitrelease.core.finding import Finding, has_errors
-from gitrelease.core.item import Change, ItemState, change_between
+from gitrelease.core.item import Change, ItemState, change_between, document_path
 from gitrelease.core.names import (
     ARCHIVE,
     BlobId,
@@ -151,16 +151,17 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
     source = _source(desk, now, request.ref)
     items = items_named(desk.repo, source, now.approved, request.items, everything=request.everything)
     states = read_states(desk.repo, now.approved, items)
-    waiting = _waiting(desk, now, items)
+    settled = now.archive.numbers(items)
+    numbers = {item: _highest(now, item, states[item], settled.get(item, 0)) for item in items}
+    waiting = _waiting(desk, now, numbers)
     packages, _ = open_packages(desk.repo, now.refs, now.workspace)
     in_review = tasks_in_review(packages, now.workspace)
-    settled = now.archive.numbers(items)
 
     versions: list[_Version] = []
     idle: list[_Idle] = []
     for item in items:
         others = waiting.get(item, ())
-        made = _version(request, now, source, item, states[item], others, settled.get(item, 0))
+        made = _version(request, now, source, item, states[item], numbers[item] + 1)
         if isinstance(made, _Version):
             made = _already(made, [task for task in others if task.submitter.member == who])
         if isinstance(made, _Idle):
@@ -213,15 +214,30 @@ def _source(desk: Desk, now: Situation, ref: str | None) -> Source:
     return AtCommit(repo=desk.repo, commit=commit, base=now.main)
 
 
-def _waiting(desk: Desk, now: Situation, items: Sequence[ItemKey]) -> dict[ItemKey, tuple[Task, ...]]:
-    """Read the tasks of these items that have branches, in order of number."""
-    folded = {item.folded: item for item in items}
-    mine = {id_: commit for id_, commit in open_task_refs(now.refs).items() if id_.item.folded in folded}
+def _highest(now: Situation, item: ItemKey, state: ItemState | None, settled: int) -> int:
+    """Find the highest number in use; a branch that is no proper task uses its number up all the same."""
+    used = [id_.version for id_ in open_task_refs(now.refs) if id_.item.folded == item.folded]
+    return highest(recorded=state.version if state else 0, settled=settled, waiting=used)
+
+
+def _waiting(desk: Desk, now: Situation, numbers: Mapping[ItemKey, int]) -> dict[ItemKey, tuple[Task, ...]]:
+    """Read the tasks of these items that have branches, in order of number.
+
+    Only those that count: one that skips ahead, or is by nobody who may submit, neither blocks nor is taken over.
+    """
+    folded = {item.folded: item for item in numbers}
+    mine = {
+        id_: commit
+        for id_, commit in open_task_refs(now.refs).items()
+        if id_.item.folded in folded and id_.version <= numbers[folded[id_.item.folded]]
+    }
     tasks, _ = read_tasks(desk.repo, desk.forge, mine, now.workspace)
     found: dict[ItemKey, tuple[Task, ...]] = {}
     for task in sorted(tasks, key=lambda task: task.id.version):
-        item = folded[task.item.folded]
-        found[item] = (*found.get(item, ()), task)
+        by = task.submitter.member
+        if by is not None and now.workspace.may(by, Action.SUBMIT):
+            item = folded[task.item.folded]
+            found[item] = (*found.get(item, ()), task)
     return found
 
 
@@ -231,16 +247,19 @@ def _version(
     source: Source,
     item: ItemKey,
     state: ItemState | None,
-    waiting: Sequence[Task],
-    settled: int,
+    number: int,
 ) -> _Version | _Idle:
+    document = None if state is None else document_path(state.files)
+    if document is not None and (there := place_of(document).item) != item:
+        raise Refused(
+            f"{item} and {there}, which is there, differ only in how they are written",
+            hint="choose another name; some file systems cannot hold both",
+        )
     if item in now.unapproved_items:
         raise Refused(
             f"the main branch holds {item} as nobody approved it",
             hint="`gitrelease rollback --unapproved` puts back what was approved",
         )
-    recorded = state.version if state else 0
-    number = highest(recorded=recorded, settled=settled, waiting=[task.id.version for task in waiting]) + 1
     document = find_document(source, item, state)
     if request.delete:
         if item.kind is Kind.WORKSPACE:
@@ -251,10 +270,10 @@ def _version(
             raise NotFound(f"{item} was never released, so there is nothing to delete", hint="remove the files")
         return _Version(item=item, number=number, change=Change.DELETE, state=state, files={}, working=None)
     if document is None:
-        there = state is not None and state.exists
+        known = state is not None and state.exists
         raise NotFound(
-            f"the files of {item} are missing" if there else f"there is no {item}",
-            hint=f"to take it out of production: `gitrelease submit {item} --delete`" if there else None,
+            f"the files of {item} are missing" if known else f"there is no {item}",
+            hint=f"to take it out of production: `gitrelease submit {item} --delete`" if known else None,
         )
     raw = item_files(source, document)
     change = change_between(state, after_exists=True)

@@ -27,10 +27,10 @@ from gitrelease.core.package import Reason
 from gitrelease.core.plan import FAILING, mapping_digest
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action, TargetSettings
-from gitrelease.errors import Exit, HalfDone, RaceLost, Refused
+from gitrelease.errors import Exit, HalfDone, NotFound, RaceLost, Refused
 from gitrelease.reading.deployables import all_states, mappings_of, read_jobs
 from gitrelease.reading.judging import Judged
-from gitrelease.reading.ledger import receipt_of
+from gitrelease.reading.ledger import check_writers, receipt_of
 from gitrelease.reading.production import deviations
 from gitrelease.reading.situation import Merged, Situation, with_package
 from gitrelease.reading.standing import item_meant
@@ -98,9 +98,12 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
     done: list[Applied] = []
     asked = replace(request)
     races = 0
+    believed = desk.root
     while True:
         now = desk.look()
-        runner = desk.allowed(Action.SYNC, now.workspace)
+        check_writers(now.ledger, since=believed)
+        believed = now.ledger.tip
+        runner = desk.allowed(Action.SYNC, now.ledger.writers)
         if request.dry_run:
             return _report(desk, now, _would_do(desk, now), is_dry_run=True)
         try:
@@ -240,8 +243,21 @@ def _retry(desk: Desk, now: Situation) -> WorkOrder | None:
 
 def _repair(desk: Desk, now: Situation, texts: Sequence[str]) -> WorkOrder:
     """Bring back what the ledger says of some items, whatever a target holds of them."""
-    items = tuple(dict.fromkeys(item_meant(desk.repo, now.ledger.tree, text) for text in texts))
+    items = tuple(dict.fromkeys(_to_repair(desk, now, text) for text in texts))
     return WorkOrder(work=Work.REPAIR, items=items, tree=now.ledger.tree, overwrite=True)
+
+
+def _to_repair(desk: Desk, now: Situation, text: str) -> ItemKey:
+    """Find the item that somebody means; what was never released can be held all the same, and is to go."""
+    try:
+        return item_meant(desk.repo, now.ledger.tree, text)
+    except NotFound:
+        settings = now.ledger.workspace.targets
+        found = deviations(now.ledger, desk.targets(now.ledger.workspace), settings)
+        for item in (item for one in found for item in one.drifted):
+            if text in {str(item), item.name}:
+                return item
+        raise
 
 
 def _finish_others(desk: Desk, now: Situation, *, runner: MemberId, run: str) -> Applied | None:
@@ -275,8 +291,7 @@ def _order_of(desk: Desk, now: Situation) -> WorkOrder:
             items=started.items,
             tree=now.ledger.tree,
             targets=started.targets or None,
-            # It was looked at before anything was begun; what differs now is what the dead runner did.
-            overwrite=True,
+            overwrite=_overwrites(now, started),
         )
     read = read_manifest(desk.repo, now.ledger.tree, started.package)
     summary = now.ledger.summary(started.package)
@@ -291,6 +306,12 @@ def _order_of(desk: Desk, now: Situation) -> WorkOrder:
         evidence=started.evidence,
         summary=summary,
     )
+
+
+def _overwrites(now: Situation, started: Receipt) -> bool:
+    """Say whether a work may overwrite what was not released; who takes it over may no more than who began it."""
+    is_new = all(now.ledger.standing(name) is None for name in started.targets)
+    return started.work is Work.REPAIR or (started.work is Work.BASELINE and is_new)
 
 
 def _started(desk: Desk, tip: CommitId) -> Receipt:

@@ -179,11 +179,18 @@ def reviewers_asked(
     authors: Collection[MemberId],
     also: Iterable[MemberId],
     eligible: Sequence[MemberId],
+    admins: Sequence[MemberId] = (),
 ) -> tuple[MemberId, ...]:
-    """Say who is asked to review (design 4): whom the matching rules name, else all who may, and whom one adds."""
+    """Say who is asked to review (design 4): whom the matching rules name, else all who may, and whom one adds.
+
+    Where it takes an admin, as for a change of the workspace, those are asked: all of them, unless a rule names one.
+    """
     rules = workspace.rules_for(paths)
     named = [MemberId(who) for rule in rules for who in rule.people if workspace.member(who)]
-    asked = dict.fromkeys([*(named if rules else eligible), *also])
+    first = [who for who in (named if rules else admins or eligible) if who not in authors]
+    if not set(first) & set(admins):
+        first += admins
+    asked = dict.fromkeys([*first, *also])
     return tuple(who for who in asked if who not in authors and who in eligible)
 
 

@@ -40,7 +40,7 @@ _FINE = frozenset({OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED})
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What does not hold, and which promise of design 10 it breaks; the sentence goes on after "receipt 1234567"."""
+    """What does not hold, and which promise of design 10 that breaks; the sentence begins with a receipt."""
 
     promise: int
     why: str
@@ -87,7 +87,11 @@ class Accounts:
                 yield Fault(promise=4, why="does not say any more what targets were given")
             return
         told: dict[str, None] = {}
-        if begun is not None and receipt.package is not None and receipt.event in {Event.STARTED, Event.REFUSED}:
+        if (
+            begun is not None
+            and receipt.package is not None
+            and receipt.event in {Event.STARTED, Event.REFUSED}
+        ):
             told[summary_path(receipt.package)] = None
             yield from self._announced(receipt, begun, after)
         elif begun is not None and receipt.event is Event.FINISHED:
@@ -192,7 +196,9 @@ class Accounts:
         """Work out what the target must hold of an item, and compare."""
         key, outcome = (result.target, result.item), result.outcome
         if result.version != (state.version if state else 0):
-            yield Fault(promise=4, why=f"names version {result.version} of {result.item}, which was not applied")
+            yield Fault(
+                promise=4, why=f"names version {result.version} of {result.item}, which was not applied"
+            )
         if result.mapping != mapping_digest(mappings_of(settings)):
             why = f"deployed {result.item} to {result.target} under names that no approved workspace has"
             yield Fault(promise=1, why=why)
@@ -307,13 +313,15 @@ class Accounts:
         after: CommitId,
         told: dict[str, None],
     ) -> Iterator[Fault]:
-        """Let earlier packages be shown as released where what had failed of them is released now; no more."""
+        """Let earlier packages be shown as released where what failed of them is released now; no more."""
         mended: dict[PackageName, set[ItemKey]] = {}
         for key, result in results.items():
             last = held.get(key)
             if last is None or last.package in {None, receipt.package} or last.status not in FAILING:
                 continue
-            if result.outcome.status is OutcomeStatus.SUCCESSFUL and last.package is not None:
+            # A newer version takes the place of one that failed, however it fares itself.
+            is_better = result.outcome.status not in FAILING or result.version > last.version
+            if is_better and last.package is not None:
                 mended.setdefault(last.package, set()).add(result.item)
         for package, items in mended.items():
             told[summary_path(package)] = None
@@ -323,14 +331,14 @@ class Accounts:
 
 
 def _is_restated(old: Summary, new: Summary, mended: Collection[ItemKey]) -> bool:
-    """Say whether nothing but the outcome of some items, and what follows from it, is shown anew."""
+    """Say whether nothing is shown anew but that some items are well by now, and what follows from it."""
     if replace(new, status=old.status, items=old.items) != old or len(new.items) != len(old.items):
         return False
     for one, other in zip(old.items, new.items, strict=True):
-        if one.item not in mended:
-            if other != one:
-                return False
-        elif other.release not in _FINE or replace(other, release=one.release, error=one.error) != one:
+        if other == one:
+            continue
+        is_well = other.release in _FINE and replace(one, release=other.release, error=None) == other
+        if one.item not in mended or not is_well:
             return False
     good = all(one.release in _FINE for one in new.items)
     return new.status is (Status.SUCCESSFUL if good else Status.FAILED)

@@ -40,9 +40,10 @@ from gitrelease.core.task import Task
 from gitrelease.core.workspace import Workspace
 from gitrelease.documents import set_version
 from gitrelease.errors import GitReleaseError
-from gitrelease.reading.tasks import Authors, read_tasks
+from gitrelease.reading.tasks import Authors, belongs, read_tasks
 from gitrelease.reading.trees import (
     difference_of,
+    guarded_difference,
     held,
     pins_hold,
     read_document,
@@ -112,7 +113,23 @@ def judge_merged(
             faults.append(
                 Reason(code="head-moved", message=f"the branch of {package} no longer holds what was merged")
             )
-    return _judge(repo, forge, ground, review, read, head=head, found=found, faults=faults)
+    obstacles = [] if ground.is_past else _beneath(repo, ground, commit.parents[0], read[1])
+    return _judge(
+        repo, forge, ground, review, read, head=head, found=found, faults=faults, obstacles=obstacles
+    )
+
+
+def _beneath(repo: Repo, ground: Ground, before: CommitId, manifest: Manifest) -> list[Reason]:
+    """Find what a package was merged on top of that nobody approved, as far as it is of the package's items."""
+    items = {planned.item for planned in manifest.items}
+    changes = guarded_difference(repo, ground.approved, before) if items else []
+    return [
+        Reason(
+            code="on-unapproved", message=f"it was merged on top of {change.path} as nobody approved it"
+        )
+        for change in changes
+        if belongs(change.path) in items
+    ]
 
 
 def _branch_difference(repo: Repo, ground: Ground, review: Review) -> tuple[Difference, list[Reason]]:
@@ -149,11 +166,12 @@ def _judge(
     head: CommitId,
     found: Difference,
     faults: Sequence[Reason],
+    obstacles: Sequence[Reason] = (),
 ) -> Judged:
     manifest_id, manifest = read
     tasks, task_faults = _tasks(repo, forge, ground, manifest)
     authors, author_faults = _authors(review.authors if review else (), tasks, manifest)
-    faults_of_content, obstacles = content_faults(repo, ground, manifest)
+    faults_of_content, obstacles_of_content = content_faults(repo, ground, manifest)
     package = Proposed(
         manifest=manifest,
         manifest_id=manifest_id,
@@ -174,7 +192,7 @@ def _judge(
             *task_faults,
             *author_faults,
         ),
-        obstacles=tuple(obstacles),
+        obstacles=(*obstacles, *obstacles_of_content),
     )
     verdict = evaluate(ground.workspace, package, review.opinions if review else ())
     return Judged(package=package, review=review, verdict=verdict, tasks=tuple(tasks.values()))

@@ -21,13 +21,22 @@ from gitrelease.core.ledger import (
     target_prefix,
     TargetStanding,
 )
-from gitrelease.core.names import LEDGER, CommitId, ItemKey, PackageName, RefName, TreeId, manifest_path
+from gitrelease.core.names import (
+    LEDGER,
+    WORKSPACE_PATH,
+    CommitId,
+    ItemKey,
+    PackageName,
+    RefName,
+    TreeId,
+    manifest_path,
+)
 from gitrelease.core.status import Summary
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import read_message
 from gitrelease.reading.trees import read_workspace
-from gitrelease.repo import Commit, Repo
+from gitrelease.repo import Commit, NotOnFirstParents, Repo
 from gitrelease.signers import identify
 
 
@@ -61,6 +70,15 @@ class Ledger:
     def workspace(self) -> Workspace:
         """The workspace as last approved."""
         return read_workspace(self.repo, self.tree)
+
+    @cached_property
+    def writers(self) -> Workspace:
+        """The workspace that says who may write the next receipt.
+
+        A package may change who the runners are and which keys they have. Whoever may begin it may also finish
+        it, so what it brings counts from the next work on.
+        """
+        return _before_work(self.repo, self.repo.commit(self.tip)) if self.receipt.is_open else self.workspace
 
     def has(self, package: PackageName) -> bool:
         """Say whether the ledger knows a package: released, failed, or refused."""
@@ -166,24 +184,68 @@ def read_ledger(repo: Repo, refs: Mapping[RefName, str], *, root: CommitId | Non
 
 
 def _check_signer(repo: Repo, tip: Commit, root: CommitId) -> None:
-    """Refuse a tip that no runner wrote; who is one, the receipt before says."""
+    """Refuse a tip that no runner wrote; who is one, the workspace says that was approved before its work began."""
     if tip.id == root:
         return
-    before = read_workspace(repo, tip.parents[0])
+    before = _before_work(repo, tip)
     if before.review.signatures is not Signatures.REQUIRED:
         return
     actor = identify(repo, [tip.id], before)[tip.id]
     if actor.member is None:
-        raise LedgerForged(f"the ledger's tip {tip.id:.7} {actor.doubt}", hint="only a runner may write receipts")
+        raise LedgerForged(f"the ledger's {tip.id:.7} {actor.doubt}", hint="only a runner may write receipts")
     if not before.may(actor.member, Action.SYNC):
-        raise LedgerForged(f"the ledger's tip {tip.id:.7} was signed by {actor.member}, who is no runner")
+        raise LedgerForged(f"the ledger's {tip.id:.7} was signed by {actor.member}, who is no runner")
+
+
+def check_writers(ledger: Ledger, *, since: CommitId) -> None:
+    """Refuse a ledger in which somebody who was no runner changed who the runners are.
+
+    The tip is judged by the workspace before it. Whoever slips in another workspace below the tip could sign
+    for it, so every receipt that changed the workspace is looked at; there are few.
+
+    Raises:
+        LedgerForged: there is such a receipt, or the ledger did not grow from `since`.
+    """
+    try:
+        changed = ledger.repo.first_parents(ledger.tip, since=since, paths=[WORKSPACE_PATH])
+    except NotOnFirstParents as wrong:
+        raise LedgerForged(
+            f"the ledger ({ledger.tip:.7}) did not grow from {since:.7}",
+            hint="somebody replaced the branch `production`; restore it before anything else",
+        ) from wrong
+    for commit, _ in changed:
+        _check_signer(ledger.repo, commit, ledger.root)
+
+
+def _before_work(repo: Repo, commit: Commit) -> Workspace:
+    """Read the workspace as it was approved before the work began that a receipt is part of."""
+    while receipt_of(commit).event in {Event.ALIVE, Event.FINISHED} and commit.parents:
+        commit = repo.commit(commit.parents[0])
+    if not commit.parents:
+        raise LedgerForged(f"the ledger's {commit.id:.7} follows from nothing", hint="restore the branch `production`")
+    return read_workspace(repo, commit.parents[0])
 
 
 def _check_not_behind(ledger: Ledger, archive: Archive) -> None:
     """Refuse a ledger that lacks a package which the archive says was released: it was rewound."""
-    for _, entry in archive.entries(limit=20):
-        if entry.settlement is Settlement.RELEASED and entry.package is not None and not ledger.has(entry.package):
+    for package in _last_released(archive):
+        if not ledger.has(package):
             raise LedgerForged(
-                f"the archive says that {entry.package} was released, and the ledger does not know it",
+                f"the archive says that {package} was released, and the ledger does not know it",
                 hint="the branch `production` was rewound or replaced; restore it from a clone",
             )
+
+
+def _last_released(archive: Archive) -> list[PackageName]:
+    """List the packages that the archive says were released last, however much was revoked since."""
+    released: list[PackageName] = []
+    for limit in (20, 1000, None):
+        entries = archive.entries(limit=limit)
+        released = [
+            entry.package
+            for _, entry in entries
+            if entry.settlement is Settlement.RELEASED and entry.package is not None
+        ]
+        if released or limit is None or len(entries) < limit - 1:
+            break
+    return released

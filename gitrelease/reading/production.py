@@ -33,6 +33,8 @@ class TargetPlan:
     drifted: tuple[TargetChange, ...]
     """What the target holds as nobody released it; a plain sync does not overwrite it."""
     held: Mapping[ItemKey, Holding]
+    is_as_left: bool
+    """Whether the target is as sync last left it, so that nothing need be looked for beside these items."""
 
     @property
     def mapping(self) -> str:
@@ -66,8 +68,14 @@ def plan_target(
             drifted.append(change)
         else:
             changes.append(change)
+    standing = ledger.standing(settings.name)
     return TargetPlan(
-        settings=settings, changes=tuple(changes), done=tuple(done), drifted=tuple(drifted), held=held
+        settings=settings,
+        changes=tuple(changes),
+        done=tuple(done),
+        drifted=tuple(drifted),
+        held=held,
+        is_as_left=standing is not None and standing.state is not None and target.state() == standing.state,
     )
 
 
@@ -97,7 +105,8 @@ def deviations(ledger: Ledger, targets: Mapping[str, Target], settings: Iterable
         behind = standing.behind if standing else ()
         drifted: Sequence[ItemKey] = ()
         if standing is not None and (standing.state is None or target.state() != standing.state):
-            drifted = _drifted(ledger.all_holdings(one.name), target.observe_all())
+            given = {item: holding.deployed for item, holding in ledger.all_holdings(one.name).items()}
+            drifted = strays(given, target.observe_all())
         else:
             drifted = tuple(
                 item
@@ -108,6 +117,6 @@ def deviations(ledger: Ledger, targets: Mapping[str, Target], settings: Iterable
     return found
 
 
-def _drifted(held: Mapping[ItemKey, Holding], seen: Mapping[ItemKey, Digest]) -> tuple[ItemKey, ...]:
-    given = {item: holding.deployed for item, holding in held.items()}
+def strays(given: Mapping[ItemKey, Digest | None], seen: Mapping[ItemKey, Digest]) -> tuple[ItemKey, ...]:
+    """List the items that a target holds otherwise than it was given them, or was never given."""
     return tuple(sorted(item for item in given.keys() | seen.keys() if given.get(item) != seen.get(item)))

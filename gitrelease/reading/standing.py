@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from gitrelease.core.names import ItemKey, Kind, item_key, item_name, task_ref
+from gitrelease.core.names import ItemKey, Kind, TaskId, item_key, item_name, task_ref
 from gitrelease.core.package import Reason
-from gitrelease.core.task import Task, TaskStanding, state_of
+from gitrelease.core.task import Task, TaskStanding, highest, state_of
 from gitrelease.errors import NotFound, Refused
 from gitrelease.forges import Forge
 from gitrelease.reading.packages import OpenPackage, open_packages, tasks_in_review
@@ -47,37 +47,39 @@ def read_standings(repo: Repo, forge: Forge, now: Situation) -> Standings:
     packages, _ = open_packages(repo, now.refs, now.workspace)
     kept = tasks_in_review(packages, now.workspace)
     states = read_states(repo, now.approved, dict.fromkeys(task.item for task in tasks))
-    numbers = _numbers(now, tasks, {item: state.version if state else 0 for item, state in states.items()})
+    recorded = {item: state.version if state else 0 for item, state in states.items()}
+    numbers = _highest(now, open_tasks, recorded)
     standings = []
     for task in sorted(tasks, key=lambda task: task.submitted_at, reverse=True):
-        if task.id.version not in numbers[task.item]:
+        if task.id.version > numbers[task.item]:
             malformed.append(_skips(task))
             continue
         state, package = state_of(task, settled=None, packages=kept, newer=tasks)
         held = states[task.item]
         approved = {path: pin.held for path, pin in held.files.items()} if held else {}
-        standings.append(
-            TaskStanding(task=task, state=state, is_stale=approved != dict(task.before), package=package)
-        )
+        # An item that came and went again holds what it did, and its numbers went on.
+        is_stale = approved != dict(task.before) or task.id.version <= recorded[task.item]
+        standings.append(TaskStanding(task=task, state=state, is_stale=is_stale, package=package))
     return Standings(
         tasks=tuple(standings), malformed=(*malformed, *misnamed(now.refs)), packages=tuple(packages)
     )
 
 
-def _numbers(now: Situation, tasks: Sequence[Task], recorded: dict[ItemKey, int]) -> dict[ItemKey, frozenset[int]]:
-    """Say which numbers of each item's tasks follow from what there was; one that skips ahead does not count."""
+def _highest(
+    now: Situation, branches: Collection[TaskId], recorded: Mapping[ItemKey, int]
+) -> dict[ItemKey, int]:
+    """Say up to which number each item's tasks follow from what there was; one that skips ahead does not count.
+
+    A branch that is no proper task uses its number up all the same: it cannot be given again.
+    """
     settled = now.archive.numbers(recorded)
-    found: dict[ItemKey, frozenset[int]] = {}
-    for item, number in recorded.items():
-        waiting = sorted({task.id.version for task in tasks if task.item == item})
-        top = max(number, settled.get(item, 0))
-        good = set()
-        for version in waiting:
-            if version <= top + 1:
-                good.add(version)
-                top = max(top, version)
-        found[item] = frozenset(good)
-    return found
+    used: dict[tuple[Kind, str], list[int]] = {}
+    for id_ in branches:
+        used.setdefault(id_.item.folded, []).append(id_.version)
+    return {
+        item: highest(recorded=number, settled=settled.get(item, 0), waiting=used[item.folded])
+        for item, number in recorded.items()
+    }
 
 
 def _skips(task: Task) -> Malformed:

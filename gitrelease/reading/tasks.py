@@ -82,7 +82,7 @@ def read_tasks(
     refs = {task_ref(task): commit for task, commit in wanted.items()}
     authors = forge.authors(refs, workspace)
     commits = {commit.id: commit for commit in repo.commits(dict.fromkeys(wanted.values()))}
-    taken_over = {commit.id: _supersedes(repo, commit.message) for commit in commits.values()}
+    taken_over = {commit.id: _taken_over(repo, commit.message) for commit in commits.values()}
     others = identify(repo, {old for found in taken_over.values() for old in found}, workspace)
     tasks: list[Task] = []
     bad: list[Malformed] = []
@@ -117,6 +117,8 @@ def _read(
     files = _present(before, unchanged), _present(after, unchanged)
     change = Change.ADD if not files[0] else Change.MODIFY if files[1] else Change.DELETE
     trailers = _trailers(commit.message)
+    if trailers.get("Item", str(id_.item)) != str(id_.item):
+        return Reason(code="task-item", message=f"{id_} says it is of {trailers['Item']}")
     if (claimed := trailers.get("Change", str(change))) != change:
         return Reason(code="task-change", message=f"{id_} says it is a case of {claimed}, and is one of {change}")
     if trailers.get("Version", str(id_.version)) != str(id_.version):
@@ -178,6 +180,17 @@ def _supersedes(repo: Repo, message: str) -> tuple[CommitId, ...]:
     """Read which tasks a task takes over; their submitters then count as authors of this one as well."""
     ids = _trailers(message).get("Supersedes", "").split()
     return tuple(CommitId(id_) for id_ in ids if _ID.fullmatch(id_) and repo.exists(id_))
+
+
+def _taken_over(repo: Repo, message: str) -> tuple[CommitId, ...]:
+    """Follow what a task takes over to what that took over before: whose work is in it stays an author."""
+    found: dict[CommitId, None] = {}
+    fresh = list(_supersedes(repo, message))
+    while fresh:
+        found.update(dict.fromkeys(fresh))
+        older = [old for commit in repo.commits(fresh) for old in _supersedes(repo, commit.message)]
+        fresh = [old for old in dict.fromkeys(older) if old not in found]
+    return tuple(found)
 
 
 def task_message(task: TaskId, change: Change, description: str, supersedes: Sequence[CommitId] = ()) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,10 @@ _SAID_BY_TITLE = {"apiVersion", "kind", "name"}
 
 MOST_LINES = 40
 """How many lines of a content are shown among the differences."""
+
+
+LONG = 60
+"""From how many characters on a list or a mapping is shown part by part."""
 
 
 class Style(Enum):
@@ -77,7 +81,8 @@ def _field(found: FieldDifference, one: ItemComparison, paper: Paper) -> list[st
         )
     before, after = _value(found.before), _value(found.after)
     if found.change is not Change.MODIFY:
-        return [_fitted(mark, f"{path}: {after if found.change is Change.ADD else before}", paper)]
+        value = found.after if found.change is Change.ADD else found.before
+        return _whole(mark, path, value, paper)
     line = f"{path}: {before} → {after}"
     if paper.width is None or width(line) + 4 <= paper.width:
         return [f"  {mark} {line}"]
@@ -85,6 +90,37 @@ def _field(found: FieldDifference, one: ItemComparison, paper: Paper) -> list[st
         _fitted(mark, f"{path}:", paper),
         *(_fitted(" ", f"  {side}", paper) for side in (before, f"→ {after}")),
     ]
+
+
+def _whole(mark: str, path: str, value: object, paper: Paper) -> list[str]:
+    """Show a value that came or went: on its line, or part by part where it is long."""
+    text = _value(value)
+    if not isinstance(value, Mapping | list) or len(text) <= LONG:
+        return [_fitted(mark, f"{path}: {text}", paper)]
+    parts = list(_parts(value))
+    shown = [_fitted(" ", f"  {part}", paper) for part in parts[:MOST_LINES]]
+    more = len(parts) - MOST_LINES
+    rest = [f"      … {count(more, 'more line')}, which --patch shows"] if more > 0 else []
+    return [_fitted(mark, f"{path}:", paper), *shown, *rest]
+
+
+def _parts(value: object) -> Iterator[str]:
+    """Write a value as an outline."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _part(f"{clean(key)}:", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _part("-", inner)
+
+
+def _part(title: str, value: object) -> Iterator[str]:
+    text = _value(value)
+    if not isinstance(value, Mapping | list) or len(text) <= LONG:
+        yield f"{title} {text}"
+    else:
+        yield title
+        yield from (f"  {line}" for line in _parts(value))
 
 
 def _fitted(mark: str, text: str, paper: Paper) -> str:

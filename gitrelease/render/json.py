@@ -307,11 +307,15 @@ def status(result: StatusResult) -> Value:
 
 def verified(result: VerifyResult) -> Value:
     """Write whether the whole chain of releases holds."""
-    taken = result.taken_over
     return {
         "ok": result.ok,
-        "checked": result.checked,
-        "takenOver": taken if isinstance(taken, int) else [str(item) for item in taken],
+        "checked": {
+            "receipts": result.checked.receipts,
+            "packages": result.checked.packages,
+            "items": result.checked.items,
+            "signatures": result.checked.signatures,
+        },
+        "takenOver": [str(item) for item in result.taken_over],
         "broken": [{"promise": one.promise, "ref": one.ref, "why": one.why} for one in result.broken],
         "root": result.root,
         "rootKnown": result.is_root_known,

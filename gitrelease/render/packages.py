@@ -100,16 +100,14 @@ def package_list(found: Listed[Summary], paper: Paper) -> str:
             one.name,
             status_cell(one.status),
             len(one.items),
-            one.applicant,
-            paper.short_time(one.applied_at),
+            f"{one.applicant}, {paper.short_time(one.applied_at)}",
+            f"{one.released_by or '-'}, {paper.short_time(one.released_at)}" if one.released_at else "",
             listed(one.reviewers),
-            one.released_by or "",
-            paper.short_time(one.released_at) if one.released_at else "",
         )
         for one in found.items
     ]
-    titles = ("PACKAGE", "STATUS", "ITEMS", "APPLICANT", "APPLIED", "REVIEWERS", "RELEASED BY", "RELEASED")
-    return page(table(titles, rows, paper) or "no packages", rest(found, paper))
+    titles = ("PACKAGE", "STATUS", "ITEMS", "APPLIED", "RELEASED", "REVIEWERS")
+    return page(table(titles, rows, paper, firm=5) or "no packages", rest(found, paper))
 
 
 def status_cell(status: Status) -> Cell:

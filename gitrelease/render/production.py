@@ -51,11 +51,16 @@ def _results(name: str, status: Status, results: Sequence[ItemResult], note: str
             one.version,
             one.target,
             Cell(one.outcome.status, OUTCOME_TONES[one.outcome.status]),
-            one.outcome.error or "",
         )
         for one in results
     ]
-    body = table(("ITEM", "VERSION", "TARGET", "RELEASE", "ERROR"), rows, paper, indent=2)
+    body = table(("ITEM", "VERSION", "TARGET", "RELEASE"), rows, paper, indent=2)
+    body += "".join(
+        paper.paint(f"  {clean(one.item)} on {clean(one.target)}: {clean_lines(one.outcome.error)}", Tone.BAD)
+        + "\n"
+        for one in results
+        if one.outcome.error
+    )
     return head + body + (f"  {clean(note)}\n" if note else "")
 
 
@@ -158,19 +163,22 @@ def verified(result: VerifyResult, paper: Paper) -> str:
         for one in result.broken
     )
     if result.ok:
-        holds = paper.paint("the chain of releases holds", Tone.GOOD)
-        verdict = f"{holds}: {count(result.checked, 'receipt')} checked"
+        verdict = paper.paint("the chain of releases holds", Tone.GOOD)
     else:
-        breaks = paper.paint("the chain of releases is broken", Tone.BAD)
-        verdict = f"{breaks} in {count(len(result.broken), 'place')}"
-    taken = result.taken_over
-    number = taken if isinstance(taken, int) else len(taken)
-    if number:
-        verdict += f"\n{count(number, 'item')} taken over at the beginning, not reviewed"
+        verdict = paper.paint("the chain of releases is broken", Tone.BAD)
+        verdict += f" in {count(len(result.broken), 'place')}"
+    seen = result.checked
+    checked = (
+        f"checked {count(seen.receipts, 'receipt')}, {count(seen.packages, 'package')},"
+        f" {count(seen.items, 'version')}, {count(seen.signatures, 'signature')}"
+    )
+    taken = len(result.taken_over)
+    if taken:
+        checked += f"\n{count(taken, 'item')} taken over at the beginning, not reviewed"
     root = ""
     if not result.is_root_known:
         root = (
             f"{paper.paint('note:', Tone.WAITING)} that {clean(result.root)} is the trust root is only what"
             " this clone says;\nset GITRELEASE_ROOT to what `gitrelease init` printed to have it checked too"
         )
-    return page(broken, verdict, root)
+    return page(broken, f"{verdict}\n{checked}", root)

@@ -27,8 +27,6 @@ def begun(result: InitResult, paper: Paper) -> str:
     head = f"the workspace {name} {how} in {clean(result.folder)}"
     if result.taken_over:
         head += f"\n{count(result.taken_over, 'item')} taken over, not reviewed"
-    if not result.pushed and not result.is_old:
-        head += "\nnot shared yet: run `gitrelease init` again once there is a remote"
     root = (
         f"trust root: {result.root}\n"
         "Keep it outside the repository too: runners get it as GITRELEASE_ROOT, and refuse any other ledger."

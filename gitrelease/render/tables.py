@@ -20,8 +20,23 @@ class Cell:
     tone: Tone | None = None
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]], paper: Paper, *, indent: int = 0) -> str:
-    """Write a table. Texts are made safe here; a column that is empty in every row is left out."""
+def table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    paper: Paper,
+    *,
+    indent: int = 0,
+    firm: int = 2,
+) -> str:
+    """Write a table. Texts are made safe here; a column that is empty in every row is left out.
+
+    Args:
+        titles: what stands above each column; none at all leaves the line out.
+        rows: the cells.
+        paper: what is written on.
+        indent: how far from the left.
+        firm: how many columns at the left, names and states, are cut only when nothing else is left to cut.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return ""
@@ -30,7 +45,8 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], paper: Paper,
     titles = [titles[n] for n in kept]
     widths = [max(width(title), *(width(row[n].text) for row in cells)) for n, title in enumerate(titles)]
     if paper.width is not None:
-        widths = _shrunk(widths, paper.width - indent - len(GAP) * (len(widths) - 1))
+        room = paper.width - indent - len(GAP) * (len(widths) - 1)
+        widths = _shrunk(widths, room, firm=sum(n < firm for n in kept))
     head = [Cell(title, Tone.DIM) for title in titles]
     shown = [head, *cells] if any(titles) else cells
     return "".join(" " * indent + _line(row, widths, paper) + "\n" for row in shown)
@@ -42,11 +58,12 @@ def _cell(value: object) -> Cell:
     return Cell("" if value is None else clean(value))
 
 
-def _shrunk(widths: Sequence[int], room: int) -> list[int]:
+def _shrunk(widths: Sequence[int], room: int, *, firm: int) -> list[int]:
     """Take columns from the widest until all fit, or none can give any more."""
     found = list(widths)
-    while sum(found) > room and max(found) > NARROWEST:
-        found[found.index(max(found))] -= 1
+    for group in (range(firm, len(found)), range(len(found))):
+        while sum(found) > room and any(found[n] > NARROWEST for n in group):
+            found[max(group, key=found.__getitem__)] -= 1
     return found
 
 

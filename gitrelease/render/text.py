@@ -135,7 +135,7 @@ class Paper:
         """Write a time for a table."""
         if at is None:
             return "-"
-        return absolute(at, self.now) if self.width is None else relative(at, self.now)
+        return absolute(at, self.now) if self.width is None else brief(at, self.now)
 
 
 # Times.
@@ -158,6 +158,15 @@ def relative(at: datetime, now: datetime) -> str:
             count = int(seconds // size)
             return f"{count} {unit}{'' if count == 1 else 's'} ago"
     return absolute(at, now)
+
+
+def brief(at: datetime, now: datetime) -> str:
+    """Say how long ago something was in the few columns of a table: `3h ago`."""
+    said = relative(at, now)
+    number, unit, *ago = said.split(" ", 2)
+    if ago == ["ago"]:
+        return f"{number}{unit[0]} ago"
+    return "now" if said == "just now" else number
 
 
 # Sentences.

@@ -70,7 +70,8 @@ class GitTarget:
 
     def observe(self, items: Iterable[ItemKey]) -> Mapping[ItemKey, Digest | None]:
         """Read what the branch holds of each item."""
-        return {item: digest_of(files) if (files := self._files_of(item)) else None for item in items}
+        tip = self._tip()
+        return {item: digest_of(files) if (files := self._files_of(tip, item)) else None for item in items}
 
     def observe_all(self) -> Mapping[ItemKey, Digest]:
         """Read what the branch holds; what we did not put there is none of our business."""
@@ -92,7 +93,7 @@ class GitTarget:
         wanted: dict[str, bytes] = {}
         edits: dict[str, BlobId | None] = {}
         for change in changes:
-            edits.update(dict.fromkeys(self._files_of(change.item)))
+            edits.update(dict.fromkeys(self._files_of(tip, change.item)))
             wanted.update(change.wanted.files if change.wanted else {})
         edits.update(zip(wanted, self._repo.write_blobs(list(wanted.values())), strict=True))
         tree = self._repo.write_tree(base, edits)
@@ -106,8 +107,7 @@ class GitTarget:
     def _tip(self) -> CommitId | None:
         return self._repo.tip(self._ref)
 
-    def _files_of(self, item: ItemKey) -> dict[str, bytes]:
-        tip = self._tip()
+    def _files_of(self, tip: CommitId | None, item: ItemKey) -> dict[str, bytes]:
         if tip is None:
             return {}
         stem = stem_of(item)

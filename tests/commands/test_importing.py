@@ -10,7 +10,7 @@ import pytest
 
 from gitrelease.commands.check import check_working
 from gitrelease.commands.importing import ExportUnreadable, ImportResult, import_files
-from gitrelease.commands.release import NotYetBuilt
+from gitrelease.errors import NotYetBuilt
 from gitrelease.core.names import ItemKey, item_key
 from gitrelease.documents import parse
 from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError

@@ -146,6 +146,9 @@ def test_nothing_is_pushed_when_that_is_asked_for(bench: Bench) -> None:
 def test_a_clone_of_an_empty_server(bench: Bench) -> None:
     server = bench.server()
     clone = bench.clone(server, "adm-1", signing=True)
+    first = begin(bench, clone.path, name="trade")
+    # A generated workspace is shared only after somebody has looked at it.
+    assert (first.pushed, server.refs()) == (False, {})
     made = begin(bench, clone.path, name="trade")
     assert made.pushed
     assert made.workspace.name == "trade"

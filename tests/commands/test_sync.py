@@ -11,11 +11,11 @@ from threading import Barrier, Thread
 import pytest
 
 from gitrelease.commands.sync import PackageSync, SyncResult
-from gitrelease.core.names import PackageName, item_key, record_path
+from gitrelease.core.names import CommitId
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import NotAllowed
-from gitrelease.errors import Exit, GitReleaseError, HalfDone, RaceLost, Refused
+from gitrelease.errors import Exit, GitReleaseError, Refused
 from gitrelease.reading.ledger import LedgerForged, LedgerMissing
 from gitrelease.reading.situation import MainMissing
 from tests.kit.git import Bench
@@ -92,7 +92,7 @@ def test_the_first_sync_gives_a_new_target_everything_that_was_taken_over(shop: 
         "event": "started",
         "runner": "sync",
         "work": "baseline",
-        "items": ["job/orders", "script/clean", "workspace/shop"],
+        "items": ["job/orders", "script/clean", "workspace/workspace"],
         "targets": ["main"],
     }
     assert finished["results"] == [
@@ -155,7 +155,7 @@ def test_packages_are_applied_in_the_order_of_the_main_branch_in_one_sync(shop: 
     )
     job = held(shop, "orders.job")
     assert job is not None
-    assert (job["version"], job["description"]) == (3, "Loads orders two")
+    assert (job["version"], job["description"]) == ("3", "Loads orders two")
 
 
 def test_a_release_leaves_production_equal_to_main_and_everything_in_the_archive(shop: Shop) -> None:
@@ -281,7 +281,7 @@ def test_a_package_that_adds_a_target_gives_it_a_baseline(shop: Shop, tmp_path: 
     name = workspace_merged(shop, "  targets:\n", f"  targets:\n{plant_target('lake')}")
     result = shop.person("sync").sync()
     assert result.exit is Exit.DONE
-    assert subjects(shop)[3:] == [
+    assert [line for line in subjects(shop)[3:] if not line.startswith("alive")] == [
         f"started package {name}",
         f"finished package {name}",
         "started baseline",
@@ -379,7 +379,7 @@ def test_a_runner_whom_a_package_adds_works_only_once_that_is_released(shop: Sho
         "    roles: [runner]\n"
     )
     workspace_merged(shop, "  - id: sync\n", f"{entry}  - id: sync\n")
-    changes_nothing(shop, "sync-3", GitReleaseError, "sync-3")
+    changes_nothing(shop, "sync-3", NotAllowed, "no member of the workspace shop")
     assert shop.person("sync").sync().exit is Exit.DONE
     merged(shop, orders("one"), "orders")
     assert [one.status for one in shop.person("sync-3").sync().packages] == [Status.SUCCESSFUL]
@@ -620,3 +620,231 @@ def test_a_package_whose_references_vanished_is_refused_and_the_next_one_is_appl
     assert "tidy" in result.packages[1].reasons[0]
     assert held(shop, "bills.job") is None
     assert shop.person("sync").sync().packages == ()
+
+
+# Drift.
+
+
+def drifted(result: SyncResult) -> list[str]:
+    """Name what a sync found beside the ledger."""
+    return [str(item) for _, item in result.drifted]
+
+
+def test_what_somebody_put_into_production_is_told_and_never_overwritten(shop: Shop) -> None:
+    shop.person("sync").sync()
+    push_to(shop, "deploy/main", {"scripts/3b/clean.script": "{}\n"})
+    before = shop.refs()
+    result = shop.person("sync").sync()
+    assert (drifted(result), result.exit) == (["script/clean"], Exit.REFUSED)
+    assert shop.refs() == before
+
+
+def test_a_package_that_touches_what_drifted_leaves_it_alone_and_repair_brings_the_approved_bytes(shop: Shop) -> None:
+    shop.person("sync").sync()
+    push_to(shop, "deploy/main", {"jobs/1c/orders.job": "{}\n"})
+    name = merged(
+        shop, {**orders("two"), "jobs/sales/bills.job.yaml": job_yaml("bills")}, "orders", "bills"
+    )
+    result = shop.person("sync").sync()
+    (one,) = result.packages
+    assert (one.name, one.status, outcomes(one)) == (
+        name,
+        Status.FAILED,
+        {"job/bills@main": OutcomeStatus.SUCCESSFUL, "job/orders@main": OutcomeStatus.DRIFTED},
+    )
+    assert (drifted(result), result.exit) == (["job/orders"], Exit.REFUSED)
+    assert held(shop, "orders.job") == {}
+    # To try again is not to overwrite.
+    assert drifted(shop.person("sync").sync(retry=True)) == ["job/orders"]
+    assert held(shop, "orders.job") == {}
+    assert shop.person("sync").sync(repair=("job/orders",)).exit is Exit.DONE
+    job = held(shop, "orders.job")
+    assert job is not None
+    assert (job["version"], job["description"]) == ("2", "Loads orders two")
+    last = receipts(shop)[-1]
+    assert (last["event"], last["work"], last["items"]) == ("finished", "repair", ["job/orders"])
+    summary = shop.person("sync").desk.look().ledger.summary(name)
+    assert summary is not None
+    assert summary.status is Status.SUCCESSFUL
+    assert shop.person("sync").sync() == CLEAN
+
+
+def test_the_next_release_does_not_hide_what_drifted_beside_it(shop: Shop) -> None:
+    shop.person("sync").sync()
+    push_to(shop, "deploy/main", {"scripts/3b/clean.script": "{}\n"})
+    merged(shop, {"jobs/sales/bills.job.yaml": job_yaml("bills")}, "bills")
+    result = shop.person("sync").sync()
+    assert [one.status for one in result.packages] == [Status.SUCCESSFUL]
+    assert drifted(result) == ["script/clean"]
+    assert drifted(shop.person("sync-2").sync()) == ["script/clean"]
+    assert shop.person("sync").sync(repair=("clean",)).exit is Exit.DONE
+    assert shop.person("sync").sync() == CLEAN
+
+
+def test_a_job_that_nobody_released_is_drift_and_so_is_one_that_is_gone(mill: Shop, plant: Plant) -> None:
+    mill.person("sync").sync()
+    plant.meddle("job/ghost", {"jobs/x/ghost.job": "{}"})
+    plant.meddle("script/clean", None)
+    result = mill.person("sync").sync()
+    assert (drifted(result), result.exit) == (["job/ghost", "script/clean"], Exit.REFUSED)
+    assert drifted(mill.person("sync").sync(repair=("clean",))) == ["job/ghost"]
+    assert mill.person("sync").sync(repair=("job/ghost",)).exit is Exit.DONE
+    assert plant.versions() == {"job/orders": 1, "script/clean": 1}
+    assert mill.person("sync").sync() == CLEAN
+
+
+def test_drift_is_found_where_a_target_cannot_tell_its_state(mill: Shop, plant: Plant) -> None:
+    plant.tells_state = False
+    assert mill.person("sync").sync().exit is Exit.DONE
+    assert mill.person("sync").sync() == CLEAN
+    plant.meddle("job/orders", {"jobs/1c/orders.job": "{}"})
+    assert drifted(mill.person("sync").sync()) == ["job/orders"]
+
+
+# Who may, and on which ledger.
+
+
+@pytest.mark.parametrize("who", ["adm-1", "dev-1", "dep-1", "view-1", "ops-1"])
+def test_only_runners_sync(shop: Shop, who: str) -> None:
+    changes_nothing(shop, who, NotAllowed, f"{who} .*may not bring production in line")
+
+
+def test_a_sync_that_does_not_know_the_trust_root_believes_nothing(shop: Shop) -> None:
+    shop.person("sync").root = None
+    error = changes_nothing(shop, "sync", Refused, "the trust root is not known")
+    assert error.hint is not None
+    assert "GITRELEASE_ROOT" in error.hint
+
+
+def test_a_ledger_that_is_missing_is_never_begun_anew(shop: Shop) -> None:
+    shop.server.git("update-ref", "-d", "refs/heads/production")
+    changes_nothing(shop, "sync", LedgerMissing, "there is no ledger: the branch `production` is missing")
+
+
+def test_a_ledger_of_another_root_is_refused(shop: Shop) -> None:
+    shop.person("sync").sync()
+    other = shop.server.git(
+        "commit-tree", "-m", shop.server.git("log", "-1", "--format=%B", shop.root), "production^{tree}"
+    )
+    shop.server.git("update-ref", "refs/heads/production", other)
+    changes_nothing(shop, "sync-2", LedgerForged, "does not descend from the trust root")
+
+
+def test_a_commit_that_is_no_trust_root_is_none(shop: Shop) -> None:
+    shop.person("sync").sync()
+    shop.person("sync-2").root = CommitId(shop.server.git("rev-parse", "production"))
+    changes_nothing(shop, "sync-2", LedgerForged, "is no trust root")
+
+
+def copied(shop: Shop, who: str, *options: str) -> None:
+    """Push the last receipt once more by raw git, as somebody, on top of the ledger."""
+    clone = shop.person(who).clone
+    clone.git("fetch", "--quiet", "origin")
+    body = clone.git("log", "-1", "--format=%B", "origin/production")
+    made = clone.git("commit-tree", *options, "-p", "origin/production", "-m", body, "origin/production^{tree}")
+    clone.push(f"{made}:production")
+
+
+@pytest.mark.parametrize(
+    ("who", "options", "words"),
+    [
+        ("sync", (), "is not signed"),
+        ("adm-1", ("-S",), "was signed by adm-1, who is no runner"),
+        ("stranger", ("-S",), "is signed with a key that no member has"),
+    ],
+)
+def test_a_receipt_that_no_runner_signed_is_refused(
+    shop: Shop, who: str, options: tuple[str, ...], words: str
+) -> None:
+    shop.person("sync").sync()
+    copied(shop, who, *options)
+    changes_nothing(shop, "sync-2", LedgerForged, words)
+
+
+def test_who_slips_in_another_workspace_cannot_sign_for_it(shop: Shop, bench: Bench) -> None:
+    shop.person("sync").sync()
+    clone = shop.person("mallory").clone
+    clone.git("fetch", "--quiet", "origin")
+    clone.git("checkout", "--quiet", "-B", "evil", "origin/production")
+    workspace = clone.git("show", "origin/production:workspace.yaml")
+    member = f'  - id: mallory\n    emails: [mallory@example.org]\n    keys: ["{bench.keys("mallory").public}"]\n'
+    clone.write({"workspace.yaml": workspace.replace("members:\n", f"members:\n{member}    roles: [runner]\n") + "\n"})
+    body = clone.git("log", "-1", "--format=%B", "origin/production").replace('"finished"', '"refused"')
+    clone.git("commit", "--quiet", "--all", "-m", body)
+    clone.git("commit", "--quiet", "--allow-empty", "-S", "-m", body)
+    clone.push("HEAD:production")
+    changes_nothing(shop, "sync-2", LedgerForged, "is not signed")
+
+
+def test_a_ledger_that_keeps_the_trust_root_only_beside_it_is_refused(shop: Shop) -> None:
+    shop.person("sync").sync()
+    clone = shop.person("sync").clone
+    clone.git("fetch", "--quiet", "origin")
+    body = clone.git("log", "-1", "--format=%B", "origin/production").replace('"finished"', '"refused"')
+    tree_id = "origin/production^{tree}"
+    lone = clone.git("commit-tree", "-m", body, tree_id)
+    made = clone.git("commit-tree", "-S", "-p", lone, "-p", "origin/production", "-m", body, tree_id)
+    clone.push(f"{made}:production")
+    changes_nothing(shop, "sync-2", LedgerForged, "did not grow from")
+
+
+def test_a_ledger_behind_the_archive_was_rewound(shop: Shop) -> None:
+    shop.person("sync").sync()
+    before = shop.refs()["refs/heads/production"]
+    name = shop.released(orders("two"), "orders")
+    # Much is revoked since, so the release is far down in the archive.
+    for number in range(22):
+        added = propose(shop, {f"jobs/x/j{number}.job.yaml": job_yaml(f"j{number}")}, f"j{number}", by="dev-2")
+        shop.person("dev-2").revoke(added)
+    shop.server.git("update-ref", "refs/heads/production", before)
+    changes_nothing(shop, "sync-2", LedgerForged, f"the archive says that {name} was released")
+
+
+def test_a_clone_that_saw_the_ledger_notices_that_it_was_rewound(shop: Shop) -> None:
+    shop.person("sync").sync()
+    before = shop.refs()["refs/heads/production"]
+    shop.person("sync").sync()
+    merged(shop, orders("two"), "orders")
+    shop.person("sync").sync()
+    shop.server.git("update-ref", "refs/heads/production", before)
+    changes_nothing(shop, "sync", GitReleaseError, "production")
+
+
+def test_a_main_branch_of_another_name_stops_sync(shop: Shop) -> None:
+    shop.server.git("branch", "-m", "main", "trunk")
+    changes_nothing(shop, "sync", MainMissing, "there is no branch main, which the trust root names as the main branch")
+
+
+# Two at once.
+
+
+def test_two_runners_at_once_apply_each_package_once(bench: Bench, tmp_path: Path) -> None:
+    plant = Plant(folder=tmp_path / "plant", seconds=0.05)
+    with open_mill(bench, {"plant": plant}, lease=20) as shop:
+        shop.person("sync").sync()
+        names = [merged(shop, orders(str(number)), "orders", name=f"p{number}") for number in range(3)]
+        found: dict[str, SyncResult | BaseException] = {}
+        ready = Barrier(2)
+
+        def run(who: str) -> None:
+            ready.wait()
+            try:
+                found[who] = shop.person(who).sync()
+            except BaseException as wrong:  # noqa: BLE001 - the main thread looks at it
+                found[who] = wrong
+
+        shop.person("sync-2").desk.look()
+        threads = [Thread(target=run, args=(who,)) for who in ("sync", "sync-2")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        results = [result for result in found.values() if isinstance(result, SyncResult)]
+        assert len(results) == 2, found
+        applied = [one.name for result in results for one in result.packages]
+        assert sorted(applied) == names
+        assert [line for line in subjects(shop) if " package " in line and "alive" not in line] == [
+            f"{event} package {name}" for name in names for event in ("started", "finished")
+        ]
+        assert plant.calls.count(("job/orders",)) == 1 + len(names)
+        assert plant.versions()["job/orders"] == 4

@@ -265,6 +265,7 @@ def merge_by_git(
     clone = shop.person(by).clone
     clone.git("fetch", "--quiet", "origin")
     clone.git("checkout", "--quiet", "--force", "-B", "main", "origin/main")
+    clone.git("clean", "--quiet", "--force", "-d")
     clone.git("merge", "--quiet", "--no-ff", "--no-edit", f"origin/package/{package}")
     if extra:
         clone.write(extra)
@@ -284,6 +285,7 @@ def push_to(shop: Shop, name: str, files: Mapping[str, str | None], *, by: str =
     clone = shop.person(by).clone
     clone.git("fetch", "--quiet", "origin")
     clone.git("checkout", "--quiet", "--force", "-B", f"raw-{name.replace('/', '-')}", f"origin/{name}")
+    clone.git("clean", "--quiet", "--force", "-d")
     made = clone.commit(files, "Just this once")
     clone.push(f"HEAD:{name}")
     clone.git("checkout", "--quiet", "--force", "-B", "main", "origin/main")

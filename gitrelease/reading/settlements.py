@@ -1,0 +1,132 @@
+"""The archive, entry by entry: does it follow, who wrote it, and does it keep what it says was settled?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gitrelease.archiving import read_summary
+from gitrelease.core.archive import ArchiveEntry, Settlement, number_path, outcome_path, parse_entry
+from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName
+from gitrelease.core.workspace import Action, Signatures, Workspace
+from gitrelease.errors import GitReleaseError
+from gitrelease.messages import MessageRefused, read_message
+from gitrelease.reading.broken import MALFORMED, Broken
+from gitrelease.repo import Commit, Repo, TreeChange
+from gitrelease.schemas import value_problems
+from gitrelease.signers import identify
+
+
+@dataclass(kw_only=True)
+class Settlements:
+    """The archive, gone through from its beginning on."""
+
+    repo: Repo
+    workspaces: Sequence[Workspace]
+    """Every workspace that anybody could have settled something under, the first one first."""
+    tip: CommitId
+    released: set[PackageName] = field(default_factory=set)
+    """The packages that entries say were released."""
+    signatures: int = 0
+
+    def faults(self) -> Iterator[Broken]:
+        """Go through all entries, oldest first."""
+        chain = self.repo.first_parents(self.tip, since=None)
+        signed = self._signers([commit.id for commit, _ in chain])
+        before: Commit | None = None
+        for commit, changes in chain:
+            what = f"entry {commit.id:.7}"
+            try:
+                if before is None:
+                    yield from self._beginning(what, commit, changes, signed)
+                else:
+                    yield from self._entry(what, commit, before, changes, signed)
+            except MALFORMED as wrong:
+                yield self._bad(f"{what} cannot be read: {wrong}")
+            before = commit
+
+    def _bad(self, why: str) -> Broken:
+        return Broken(promise=4, ref=ARCHIVE, why=why)
+
+    def _signers(self, commits: list[CommitId]) -> dict[CommitId, set[MemberId]]:
+        """Say who made each entry, under any workspace there was: the ledger does not order entries."""
+        found: dict[CommitId, set[MemberId]] = {commit: set() for commit in commits}
+        for workspace in reversed(self.workspaces):
+            open_ = [commit for commit, members in found.items() if not members]
+            for commit, actor in identify(self.repo, open_, workspace).items():
+                if actor.member is not None:
+                    found[commit].add(actor.member)
+                    self.signatures += workspace.review.signatures is Signatures.REQUIRED
+        return found
+
+    def _beginning(
+        self,
+        what: str,
+        commit: Commit,
+        changes: tuple[TreeChange, ...],
+        signed: Mapping[CommitId, set[MemberId]],
+    ) -> Iterator[Broken]:
+        if commit.parents or changes:
+            yield self._bad(
+                f"{what} is not how an archive begins: it holds something, or something came before"
+            )
+        if not signed[commit.id]:
+            yield self._bad(f"{what} was made by nobody who was ever a member")
+
+    def _entry(
+        self,
+        what: str,
+        commit: Commit,
+        before: Commit,
+        changes: tuple[TreeChange, ...],
+        signed: Mapping[CommitId, set[MemberId]],
+    ) -> Iterator[Broken]:
+        if not signed[commit.id]:
+            yield self._bad(f"{what} was made by nobody who was ever a member")
+        entry = read_message(commit.message, _parse_entry, of=what)
+        if signed[commit.id] and entry.by not in signed[commit.id]:
+            yield self._bad(
+                f"{what} says it is by {entry.by}, and is by {', '.join(sorted(signed[commit.id]))}"
+            )
+        if commit.parents != tuple(dict.fromkeys((before.id, *entry.heads))):
+            yield self._bad(f"{what} does not keep what it says was settled")
+        if entry.settlement is Settlement.RELEASED and entry.package is not None:
+            self.released.add(entry.package)
+            if not any(self._is_runner(member) for member in signed[commit.id]):
+                yield self._bad(f"{what} says that {entry.package} was released, and was made by no runner")
+        expected = self._files(entry, before, commit)
+        for change in changes:
+            if change.path not in expected:
+                yield self._bad(f"{what} changes {change.path}, which it does not settle")
+        for path, data in expected.items():
+            if data is not None and self.repo.content(commit.id, path) != data:
+                yield self._bad(f"{what} keeps another number at {path} than the highest that was used")
+
+    def _is_runner(self, who: MemberId) -> bool:
+        return any(workspace.may(who, Action.SYNC) for workspace in self.workspaces)
+
+    def _files(self, entry: ArchiveEntry, before: Commit, commit: Commit) -> dict[str, bytes | None]:
+        """Say which files an entry writes, and what into them where that follows from it alone."""
+        files: dict[str, bytes | None] = {}
+        for task in entry.tasks:
+            path = number_path(task.id.item)
+            known = files.get(path) or self.repo.content(before.id, path) or b" 0"
+            highest = max(int(known.decode().rpartition(" ")[2]), task.id.version)
+            files[path] = f"{task.id.item} {highest}\n".encode()
+        if entry.package is not None and entry.settlement is not Settlement.RELEASED:
+            path = outcome_path(entry.package)
+            files[path] = None
+            data = self.repo.content(commit.id, path)
+            summary = None if data is None else read_summary(data, of=path)
+            if summary is None or (summary.name, str(summary.status)) != (
+                entry.package,
+                str(entry.settlement),
+            ):
+                raise GitReleaseError(f"it keeps no word on {entry.package}, which was {entry.settlement}")
+        return files
+
+
+def _parse_entry(value: Mapping[str, object]) -> ArchiveEntry:
+    if problems := value_problems(value, "settlement"):
+        raise MessageRefused(problems[0].message)
+    return parse_entry(value)
