@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gitrelease import secrets
 from gitrelease.checking import Draft, check_drafts
 from gitrelease.commands import Desk, until_first
 from gitrelease.commands.submit import CheckFailed
 from gitrelease.core.content import Pin
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.item import ItemState, Record, record_document
-from gitrelease.core.job import meaning
 from gitrelease.core.names import (
     BlobId,
     CommitId,
@@ -22,7 +20,6 @@ from gitrelease.core.names import (
     fold,
     package_name,
     package_ref,
-    place_of,
 )
 from gitrelease.core.package import (
     MOST_TASKS,
@@ -37,9 +34,10 @@ from gitrelease.core.package import (
 from gitrelease.core.review import cannot_be_met, may_approve
 from gitrelease.core.task import Task, TaskStanding, TaskState
 from gitrelease.core.workspace import Action, Workspace
-from gitrelease.documents import canonical_json, dump, parse
+from gitrelease.documents import dump
 from gitrelease.errors import NotFound, NotYetBuilt, Refused, UsageError
 from gitrelease.reading.judging import existing, users_in
+from gitrelease.reading.meaning import allowed_secrets, file_bytes, means_the_same
 from gitrelease.reading.packages import OpenPackage
 from gitrelease.reading.situation import Situation, with_package
 from gitrelease.reading.standing import Standings, read_standings
@@ -128,18 +126,24 @@ def _chosen(standings: Standings, bundle: Bundle, who: MemberId) -> list[TaskSta
         if not free:
             raise NotFound("no task awaits release", hint="`gitrelease submit` makes tasks")
         chosen.update({str(one.task.id): one for one in sorted(free, key=lambda one: one.task.id)})
-    pending = [one for one in standings.tasks if one.state in {TaskState.PENDING, TaskState.IN_REVIEW}]
     for text in bundle.tasks:
-        try:
-            one = standings.task(text, only=pending)
-        except NotFound:
-            one = standings.task(text)
+        one = _meant(standings, text)
         chosen[str(one.task.id)] = one
     if len(chosen) > MOST_TASKS:
         raise Refused(
             f"{len(chosen)} tasks are more than the {MOST_TASKS} that one package holds", hint="release them in parts"
         )
     return list(chosen.values())
+
+
+def _meant(standings: Standings, text: str) -> TaskStanding:
+    """Find the task somebody means; where a name is that of several, the one that awaits release is meant."""
+    for state in (TaskState.PENDING, TaskState.IN_REVIEW):
+        try:
+            return standings.task(text, only=[one for one in standings.tasks if one.state is state])
+        except NotFound:
+            continue
+    return standings.task(text)
 
 
 def same_package(packages: Sequence[OpenPackage], tasks: set[CommitId], who: MemberId) -> OpenPackage | None:
@@ -237,12 +241,8 @@ def plan_items(desk: Desk, now: Situation, tasks: Sequence[Task], package: Packa
                 submitters=task.submitters,
                 record_before=record[0] if record else None,
                 record_after=written,
-                formatting_only=_means_the_same(desk, before, after),
-                allowed_secrets=tuple(
-                    allowed
-                    for path, data in _bytes(desk, after.files).items()
-                    for allowed in secrets.allowed(path, data)
-                ),
+                formatting_only=means_the_same(desk.repo, before, after),
+                allowed_secrets=allowed_secrets(desk.repo, after),
             )
         )
     return planned
@@ -251,31 +251,6 @@ def plan_items(desk: Desk, now: Situation, tasks: Sequence[Task], package: Packa
 def _pins(desk: Desk, task: Task) -> Mapping[str, Pin]:
     entries = {path: Entry(path=path, mode="100644", id=held) for path, held in task.after.items()}
     return pins(desk.repo, entries)
-
-
-def _bytes(desk: Desk, files: Mapping[str, Pin]) -> dict[str, bytes]:
-    blobs = desk.repo.blobs([pin.blob for pin in files.values()])
-    return {path: blobs[pin.blob] for path, pin in files.items()}
-
-
-def _means_the_same(desk: Desk, before: ItemState | None, after: ItemState) -> bool:
-    """Say whether only the writing changed, not the meaning (design 2, `digest`)."""
-    if before is None or not before.exists or not after.exists:
-        return False
-    return digest(_bytes(desk, before.files)) == digest(_bytes(desk, after.files))
-
-
-def digest(files: Mapping[str, bytes]) -> bytes:
-    """Write what an item means: its documents under the one strict loader, and its content as it is."""
-    meant: dict[str, object] = {}
-    for path, data in files.items():
-        place = place_of(path)
-        name = path.rpartition("/")[2]
-        if path.endswith(".yaml"):
-            meant[name] = meaning(parse(data, file=path).value, place.directory)
-        else:
-            meant[name] = data.decode()
-    return canonical_json(meant)
 
 
 def compose(
@@ -349,7 +324,7 @@ def check_reviewer(workspace: Workspace, text: str, authors: frozenset[MemberId]
 def check_plan(desk: Desk, now: Situation, items: Sequence[PlannedItem]) -> list[Finding]:
     """Check the items together, as they would be; errors refuse the release."""
     drafts = [
-        Draft(item=planned.item, version=planned.after.version, files=_bytes(desk, planned.after.files))
+        Draft(item=planned.item, version=planned.after.version, files=file_bytes(desk.repo, planned.after.files))
         for planned in items
     ]
     findings = check_drafts(

@@ -70,13 +70,7 @@ def approve(desk: Desk, package: PackageName, *, message: str = "") -> Said:
 def _approve(desk: Desk, package: PackageName, message: str) -> Said:
     now = desk.look()
     who = desk.allowed(Action.APPROVE, now.workspace)
-    if any(one.name == package for one in now.merged):
-        # A late yes counts (design 4), so an approval of what was merged too early is still recorded.
-        judged = next(one.judged for one in now.merged if one.name == package)
-        if judged is None or judged.review is None:
-            raise Refused(f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`")
-    else:
-        judged = judge(desk, now, package)
+    judged = _still_judged(desk, now, package)
     if judged.review is None:
         raise Refused(f"{package} has no review")
     if who in judged.package.authors | judged.package.manifest.claimed_authors:
@@ -87,6 +81,17 @@ def _approve(desk: Desk, package: PackageName, message: str) -> Said:
             hint="its applicant revokes it and releases the tasks again",
         )
     return _say(desk, now, judged, who, Say.APPROVE, message)
+
+
+def _still_judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
+    """Judge a package, also one that is merged: a late yes counts, and a no until sync has started (design 4)."""
+    merged = [one for one in now.merged if one.name == package]
+    if not merged:
+        return judge(desk, now, package)
+    judged = merged[0].judged
+    if judged is None or judged.review is None:
+        raise Refused(f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`")
+    return judged
 
 
 def reject(desk: Desk, package: PackageName, *, message: str) -> Said:
@@ -144,9 +149,7 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
 
 def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, message: str) -> Said:
     """Say no to what was merged; it counts until sync has started, and nothing can be closed any more (design 4)."""
-    judged = next(one.judged for one in now.merged if one.name == package)
-    if judged is None or judged.review is None:
-        raise Refused(f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`")
+    judged = _still_judged(desk, now, package)
     if who in judged.package.authors | judged.package.manifest.claimed_authors:
         raise Refused(f"{who} made part of {package}", hint="ask another reviewer to say no")
     return _say(desk, now, judged, who, Say.REJECT, message)
@@ -177,7 +180,7 @@ def withdraw(desk: Desk, package: PackageName, *, message: str = "") -> Said:
     def attempt() -> Said:
         now = desk.look()
         who = desk.allowed(Action.APPROVE, now.workspace)
-        return _say(desk, now, judge(desk, now, package), who, Say.WITHDRAW, message)
+        return _say(desk, now, _still_judged(desk, now, package), who, Say.WITHDRAW, message)
 
     return until_first(attempt)
 

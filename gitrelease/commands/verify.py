@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from gitrelease.archiving import read_archive
 from gitrelease.commands import Desk
 from gitrelease.core.ledger import Event, Holding
 from gitrelease.core.names import (
@@ -199,7 +200,12 @@ class _Present:
         past, repo = self.past, self.desk.repo
         try:
             merged, approved, workspace = fold(
-                repo, self.desk.forge, self._ledger(), main, workspace=past.effective
+                repo,
+                self.desk.forge,
+                self._ledger(),
+                main,
+                workspace=past.effective,
+                archive=read_archive(repo, self.refs),
             )
             self.workspaces.append(workspace)
         except MALFORMED as wrong:

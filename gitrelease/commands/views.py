@@ -265,7 +265,7 @@ def all_packages(desk: Desk, now: Situation) -> list[Summary]:
             found[merged.name] = shown
     known = set(found)
     for review in desk.forge.reviews(now.workspace):
-        if review.package in known and found[review.package].status is not Status.REVOKED:
+        if review.package in known:
             continue
         try:
             found[review.package] = summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review))

@@ -20,6 +20,7 @@ from gitrelease.core.names import (
     PackageName,
     TaskId,
     TreeId,
+    fold,
     manifest_path,
     record_path,
 )
@@ -36,10 +37,12 @@ from gitrelease.core.package import (
 from gitrelease.core.people import Actor
 from gitrelease.core.review import Review, Verdict, evaluate
 from gitrelease.core.rollback import not_a_rollback
+from gitrelease.core.status import Status
 from gitrelease.core.task import Task
 from gitrelease.core.workspace import Workspace
 from gitrelease.documents import set_version
 from gitrelease.errors import GitReleaseError
+from gitrelease.reading.meaning import allowed_secrets, means_the_same
 from gitrelease.reading.tasks import Authors, belongs, read_tasks
 from gitrelease.reading.trees import (
     difference_of,
@@ -63,6 +66,8 @@ class Ground:
     main: str
     """The name of the main branch."""
     main_tip: CommitId
+    closed: Callable[[PackageName], Status | None] = lambda name: None  # noqa: ARG005
+    """Whether a package of this name was rejected or revoked."""
     is_past: bool = False
     """Whether this was decided long ago: checks that were added since have no say in it."""
 
@@ -172,6 +177,7 @@ def _judge(
     tasks, task_faults = _tasks(repo, forge, ground, manifest)
     authors, author_faults = _authors(review.authors if review else (), tasks, manifest)
     faults_of_content, obstacles_of_content = content_faults(repo, ground, manifest)
+    name_faults = _name_faults(repo, ground, manifest)
     package = Proposed(
         manifest=manifest,
         manifest_id=manifest_id,
@@ -187,6 +193,7 @@ def _judge(
                 root=ground.root,
                 main=ground.main,
             ),
+            *name_faults,
             *unexpected(manifest.difference(manifest_id), found),
             *faults_of_content,
             *task_faults,
@@ -196,6 +203,19 @@ def _judge(
     )
     verdict = evaluate(ground.workspace, package, review.opinions if review else ())
     return Judged(package=package, review=review, verdict=verdict, tasks=tuple(tasks.values()))
+
+
+def _name_faults(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]:
+    """Find a package that had this name, folded, before: a name is used once, also by who pushes past `release`."""
+    if (became := ground.closed(manifest.name)) is not None:
+        return [Reason(code="closed", message=f"{manifest.name} was {became}, and a name is used once")]
+    folder = manifest.path.rpartition("/")[0]
+    others = [entry.path for entry in repo.list_tree(ground.approved, folder) if entry.path != manifest.path]
+    return [
+        Reason(code="name-taken", message=f"there was a package before that has its manifest at {path}")
+        for path in others
+        if fold(path) == fold(manifest.path)
+    ]
 
 
 def content_faults(repo: Repo, ground: Ground, manifest: Manifest) -> tuple[list[Reason], list[Reason]]:
@@ -223,6 +243,7 @@ def content_faults(repo: Repo, ground: Ground, manifest: Manifest) -> tuple[list
             message = f"{entry.path} would not get what is approved"
             obstacles.append(Reason(code="stale-restore", message=message))
     if not faults and not obstacles and not ground.is_past:
+        obstacles += _shown_faults(repo, manifest)
         obstacles += _check(repo, ground, manifest)
     return faults, obstacles
 
@@ -260,6 +281,22 @@ def _record_faults(repo: Repo, manifest: Manifest, planned: PlannedItem) -> list
     if record == planned.record(manifest.name):
         return []
     return [Reason(code="record", message=f"{path} does not say what the plan says of {planned.item}")]
+
+
+def _shown_faults(repo: Repo, manifest: Manifest) -> list[Reason]:
+    """Compare what a plan tells its reviewers to look at, or not to, with what is there."""
+    faults = []
+    for planned in manifest.items:
+        if planned.formatting_only and not means_the_same(repo, planned.before, planned.after):
+            faults.append(
+                Reason(code="formatting", message=f"{planned.item} is said to change in its formatting only")
+            )
+        if hidden := set(allowed_secrets(repo, planned.after)) - set(planned.allowed_secrets):
+            where = min(f"{entry.file}:{entry.line}" for entry in hidden)
+            faults.append(
+                Reason(code="hidden-secret", message=f"{where} lets a secret through that the plan does not show")
+            )
+    return faults
 
 
 def _check(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]:

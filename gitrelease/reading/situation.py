@@ -7,7 +7,7 @@ before it (design 4, "effective workspace").
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelease.archiving import Archive, read_archive
@@ -24,6 +24,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.content import Difference
 from gitrelease.core.package import Reason
+from gitrelease.core.status import Status
 from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Forge
@@ -82,6 +83,7 @@ class Situation:
             root=self.ledger.root,
             main=self.ledger.main,
             main_tip=self.main,
+            closed=closed_in(self.archive),
         )
 
     @property
@@ -106,7 +108,9 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
             hint=f"name it {ledger.main} again, or ask the server's administrator why it is gone",
         )
     main = CommitId(tip)
-    merged, approved, workspace = fold(repo, forge, ledger, main, workspace=ledger.workspace)
+    merged, approved, workspace = fold(
+        repo, forge, ledger, main, workspace=ledger.workspace, archive=archive
+    )
     return Situation(
         refs=refs,
         main=main,
@@ -120,7 +124,7 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
 
 
 def fold(
-    repo: Repo, forge: Forge, ledger: Ledger, main: CommitId, *, workspace: Workspace
+    repo: Repo, forge: Forge, ledger: Ledger, main: CommitId, *, workspace: Workspace, archive: Archive
 ) -> tuple[list[Merged], TreeId, Workspace]:
     """Judge what the main branch holds beyond the ledger, each package by what was approved before it.
 
@@ -130,6 +134,7 @@ def fold(
         ledger: what was applied.
         main: the tip of the main branch.
         workspace: the effective workspace where the ledger stands.
+        archive: what was rejected or revoked.
 
     Returns:
         the packages, and what is approved at the tip: the tree and the workspace.
@@ -137,7 +142,14 @@ def fold(
     approved = ledger.tree
     merged = []
     for name, merge, before in _beyond(repo, ledger, main):
-        ground = Ground(approved=approved, workspace=workspace, root=ledger.root, main=ledger.main, main_tip=main)
+        ground = Ground(
+            approved=approved,
+            workspace=workspace,
+            root=ledger.root,
+            main=ledger.main,
+            main_tip=main,
+            closed=closed_in(archive),
+        )
         try:
             review = forge.find(name, workspace)
             judged = judge_merged(repo, forge, ground, name, review=review, merge=merge)
@@ -152,6 +164,16 @@ def fold(
             if package.manifest.touches_workspace:
                 workspace = read_workspace(repo, approved)
     return merged, approved, workspace
+
+
+def closed_in(archive: Archive) -> Callable[[PackageName], Status | None]:
+    """Give the question whether a package was rejected or revoked, and so cannot come back by a push."""
+
+    def closed(package: PackageName) -> Status | None:
+        became = archive.outcome(package)
+        return None if became is None else became.status
+
+    return closed
 
 
 def with_package(repo: Repo, tree: TreeId, changes: Difference) -> TreeId:

@@ -15,7 +15,7 @@ from gitrelease.commands.review import add_reviewer, withdraw
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.views import PackageFilter, Paging, TaskFilter, list_packages, list_tasks, view_package
 from gitrelease.core.item import record_document
-from gitrelease.core.names import BlobId, CommitId, MemberId, manifest_path, package_name, record_path
+from gitrelease.core.names import BlobId, CommitId, MemberId, item_key, manifest_path, package_name, record_path
 from gitrelease.core.package import Manifest, manifest_document
 from gitrelease.core.review import Say, Verdict
 from gitrelease.core.status import Status
@@ -252,7 +252,6 @@ def test_a_log_that_holds_anything_else_makes_everything_doubtful(strict: Shop) 
     package(strict)
     strict.person("dep-1").approve("first")
     push_on(strict.person("dev-1"), "review/first", {}, "approve first", base="origin/review/first")
-    strict.person("view-1")
     found = verdict(strict)
     assert ([one.code for one in found.reasons], found.approvals) == (["review-unreadable"], ())
 
@@ -359,10 +358,6 @@ def test_a_package_that_main_left_behind_still_merges(shop: Shop) -> None:
 # More, less or other than the manifest says.
 
 
-def record_of_orders(manifest: Manifest) -> str:
-    return record_path(manifest.items[0].item)
-
-
 @pytest.mark.parametrize(
     ("files", "code"),
     [
@@ -371,7 +366,8 @@ def record_of_orders(manifest: Manifest) -> str:
         ({"workspace.yaml": "more"}, "more-than-manifest"),
         ({".github/workflows/x.yml": "more"}, "more-than-manifest"),
         ({ORDERS: orders("two", version=2) + "\n"}, "other-bytes"),
-        ({record_path_of_orders: "x"} if (record_path_of_orders := "") else {"scripts/sales/clean.sql": "x\n"}, "more-than-manifest"),
+        ({"scripts/sales/clean.sql": "SELECT 9;\n"}, "more-than-manifest"),
+        ({record_path(item_key("job/orders")): "nothing\n"}, "other-bytes"),
         ({ORDERS: orders()}, "less-than-manifest"),
     ],
 )
@@ -402,10 +398,10 @@ def test_a_branch_that_does_not_grow_from_main_is_refused(shop: Shop) -> None:
     package(shop)
     dev = shop.person("dev-1")
     base = commit_on(dev, "origin/main", {"README.md": "not on main"})
-    dev.clone.git("checkout", "--quiet", "--detach", base)
+    dev.clone.git("checkout", "--quiet", "--force", "--detach", base)
     dev.clone.git("cherry-pick", "-S", "origin/package/first")
     dev.clone.push("HEAD:refs/heads/package/first", force=True)
-    dev.clone.git("checkout", "--quiet", "--force", "main")
+    dev.clone.git("checkout", "--quiet", "main")
     assert told(shop)[1] == ["not-on-main", "more-than-manifest"]
 
 
@@ -425,7 +421,7 @@ def test_an_old_main_chosen_for_a_package_is_stale(shop: Shop) -> None:
     record = dump(record_document(item.record(again.name)))
     blob = dev.clone.git("hash-object", "--stdin", stdin=record)
     again = replace(again, items=(replace(item, record_after=BlobId(blob)),))
-    files = {
+    files: dict[str, str | bytes | None] = {
         ORDERS: dev.clone.git("show", f"{head}:{ORDERS}") + "\n",
         record_path(item.item): record,
         again.path: dump(manifest_document(again)),
@@ -476,13 +472,13 @@ def test_a_submitter_who_is_left_out_is_refused(shop: Shop) -> None:
 def test_a_package_in_somebody_elses_name_is_refused(shop: Shop) -> None:
     package(shop)
     amend(shop.person("dev-1"), "package/first", {}, "--author", "dep-1 <dep-1@example.org>")
-    assert told(shop)[1] == ["author", "claim", "no-author"] or told(shop)[1] == ["author", "claim"]
+    assert told(shop)[1] == ["author", "claim"]
 
 
 def test_an_unsigned_package_is_refused(shop: Shop) -> None:
     package(shop)
     amend(shop.person("dev-1"), "package/first", {}, sign=False)
-    assert "author" in told(shop)[1]
+    assert told(shop)[1] == ["author", "claim"]
     assert refused(shop, lambda: shop.person("dep-1").approve("first")).message.endswith("first is not signed")
 
 
@@ -498,6 +494,16 @@ def test_a_package_that_somebody_else_pushed_over_is_refused(shop: Shop) -> None
 )
 def test_what_a_plan_says_of_its_tasks_is_looked_at(shop: Shop, item: dict[str, Any], code: str) -> None:
     assert retold(shop, item=item) == [code]
+
+
+def test_a_secret_that_is_let_through_is_shown(shop: Shop) -> None:
+    note = "-- gitrelease: allow-secret an example"
+    sql = f"UPDATE t SET password = 'Xk9#vQ2mL7pR4wZt';  {note}\n"
+    manifest = package(shop, files={"scripts/sales/clean.sql": sql})
+    assert told(shop)[1] == []
+    hidden = replace(manifest, items=(replace(manifest.items[0], allowed_secrets=()),))
+    amend(shop.person("dev-1"), "package/first", {manifest.path: dump(manifest_document(hidden))})
+    assert told(shop)[1] == ["hidden-secret"]
 
 
 def test_a_plan_that_holds_other_than_its_task_is_refused(shop: Shop) -> None:
@@ -614,7 +620,11 @@ def test_a_merge_by_hand_without_approval_is_not_applied_and_a_late_yes_counts(s
     by_hand(shop, how)
     waiting = shop.person("sync").sync()
     assert ([one.name for one in waiting.waiting], waiting.packages) == (["first"], ())
-    assert set(waiting.unapproved) >= {"job/orders"} or ORDERS in waiting.unapproved
+    assert set(waiting.unapproved) == {
+        ORDERS,
+        manifest_path(package_name("first")),
+        record_path(item_key("job/orders")),
+    }
     assert waiting.exit is Exit.REFUSED
     shop.person("dep-1").approve("first")
     done = shop.person("sync").sync()
@@ -736,7 +746,7 @@ def test_what_was_closed_does_not_come_back_by_a_push(shop: Shop, end: str) -> N
     failed = refused(shop, lambda: shop.person("dev-2").merge("first"))
     assert failed.message == f"first cannot be merged: first was {end.removesuffix('e')}ed, and a name is used once"
     by_hand(shop, "squash")
-    assert shop.person("sync").sync().packages[-1:] == () or statuses(shop)["first"] is not Status.SUCCESSFUL
+    assert [one.name for one in shop.person("sync").sync().waiting] == ["first"]
 
 
 # Taking tasks back.

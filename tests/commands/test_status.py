@@ -114,6 +114,15 @@ def test_a_script_whose_content_alone_was_edited_is_unsubmitted(synced: Shop) ->
     assert status(person.desk) == stands()
 
 
+def test_files_as_they_were_pulled_are_not_edited_though_the_main_branch_went_on(synced: Shop) -> None:
+    synced.person("dev-2")
+    synced.released(orders("two"), "orders")
+    synced.released({BILLS: job_yaml("bills")}, "bills")
+    assert status(synced.person("dev-2").desk) == stands()
+    synced.person("dev-2").write(orders("mine"))
+    assert status(synced.person("dev-2").desk) == stands(unsubmitted=("job/orders",))
+
+
 def test_what_is_merged_and_not_yet_applied_is_outstanding(synced: Shop) -> None:
     name = merged(synced, orders("two"), "orders")
     told = status(synced.person("dep-1").desk)
@@ -173,7 +182,7 @@ def test_what_failed_is_outstanding(mill: Shop, plant: Plant) -> None:
 
 def test_what_a_runner_is_at_work_on_is_told(mill: Shop, plant: Plant) -> None:
     name = merged(mill, orders("two"), "orders")
-    plant.dies_before = 0
+    plant.dies_before = plant.made
     with pytest.raises(Killed):
         mill.person("sync").sync()
     told = status(mill.person("dep-1").desk)
