@@ -230,11 +230,20 @@ def refuse(
     holdings = now.ledger.receipt.holdings
     if order.summary is not None:
         told = replace(
-            order.summary, status=Status.REFUSED, reasons=tuple(reason.message for reason in reasons), missing=()
+            order.summary,
+            status=Status.REFUSED,
+            reasons=tuple(reason.message for reason in reasons),
+            missing=(),
         )
         holdings = _write_holdings(desk, holdings, {summary_path(told.name): write_summary(told)})
     holder = _Holder(
-        desk=desk, runner=runner, run=run, tip=now.ledger.tip, tree=now.ledger.tree, holdings=holdings, order=order
+        desk=desk,
+        runner=runner,
+        run=run,
+        tip=now.ledger.tip,
+        tree=now.ledger.tree,
+        holdings=holdings,
+        order=order,
     )
     receipt = holder.receipt(Event.REFUSED, evidence=order.evidence, reasons=tuple(reasons))
     holder.move(receipt, evidence_parents(order.evidence))
@@ -302,9 +311,12 @@ def _one_target(
     desk: Desk, lease: float, holder: _Holder, target: Target, plan: TargetPlan
 ) -> tuple[list[ItemResult], str | None]:
     """Give one target its changes, in order of dependency; what depends on a failure is skipped."""
-    versions = {item: state.version if state else 0 for item, state in wanted_states(desk, holder.order).items()}
+    versions = {
+        item: state.version if state else 0 for item, state in wanted_states(desk, holder.order).items()
+    }
     outcomes: dict[ItemKey, Outcome] = {
-        change.item: Outcome(status=OutcomeStatus.SUCCESSFUL, deployed=_digest(change)) for change in plan.done
+        change.item: Outcome(status=OutcomeStatus.SUCCESSFUL, deployed=_digest(change))
+        for change in plan.done
     }
     for change in plan.drifted:
         outcomes[change.item] = Outcome(
@@ -324,7 +336,9 @@ def _one_target(
             if blocked := waits_for_failed(change, failed):
                 failed.add(change.item)
                 error = f"{blocked}, which it needs, was not released"
-                outcomes[change.item] = Outcome(status=OutcomeStatus.SKIPPED, deployed=change.held, error=error)
+                outcomes[change.item] = Outcome(
+                    status=OutcomeStatus.SKIPPED, deployed=change.held, error=error
+                )
             else:
                 ready.append(change)
         if not ready:
@@ -341,7 +355,11 @@ def _one_target(
         state = _state(target)
     results = [
         ItemResult(
-            item=item, target=plan.settings.name, version=versions[item], mapping=plan.mapping, outcome=outcome
+            item=item,
+            target=plan.settings.name,
+            version=versions[item],
+            mapping=plan.mapping,
+            outcome=outcome,
         )
         for item, outcome in sorted(outcomes.items())
     ]
@@ -375,7 +393,7 @@ def _call(lease: float, holder: _Holder, target: Target, changes: Sequence[Targe
 
 
 def _aside(deploy: Callable[[], Deployed]) -> Future[Deployed]:
-    """Call a target in a thread that keeps nobody: one that never answers does not keep the process from ending."""
+    """Call a target in a thread of its own; one that never answers does not keep the process from ending."""
     future: Future[Deployed] = Future()
 
     def run() -> None:
@@ -413,7 +431,8 @@ def _failed(target: Target, changes: Sequence[TargetChange], wrong: Exception) -
     except Exception:  # noqa: BLE001 - what broke once may break again; then what was held last is all that is known
         seen = {change.item: change.held for change in changes}
     outcomes = {
-        item: Outcome(status=OutcomeStatus.FAILED, deployed=seen.get(item), error=said[:500]) for item in items
+        item: Outcome(status=OutcomeStatus.FAILED, deployed=seen.get(item), error=said[:500])
+        for item in items
     }
     return Deployed(outcomes=outcomes, state=None)
 
@@ -470,7 +489,8 @@ def _holding_files(
                 deployed=result.outcome.deployed,
                 status=result.outcome.status,
                 error=result.outcome.error,
-                package=holder.order.package or (plan.held[result.item].package if result.item in plan.held else None),
+                package=holder.order.package
+                or (plan.held[result.item].package if result.item in plan.held else None),
             )
             files[held_path(name, result.item)] = _json(holding_document(holding))
         standing = TargetStanding(state=states[name], mapping=plan.mapping, behind=tuple(sorted(behind)))
@@ -489,7 +509,13 @@ def _behind_before(
 def _ledger_at(desk: Desk, holder: _Holder) -> Ledger:
     receipt = Receipt(event=Event.ALIVE, runner=holder.runner, holdings=holder.holdings)
     return Ledger(
-        repo=desk.repo, root=holder.tip, tip=holder.tip, tree=holder.tree, receipt=receipt, main="", workspace_id=""
+        repo=desk.repo,
+        root=holder.tip,
+        tip=holder.tip,
+        tree=holder.tree,
+        receipt=receipt,
+        main="",
+        workspace_id="",
     )
 
 
@@ -603,7 +629,7 @@ def _settling(
 def _tasks_to_settle(
     refs: Mapping[RefName, str], manifest: Manifest, package: PackageName
 ) -> list[tuple[SettledTask, RefName | None]]:
-    """List the tasks that a package released, and older ones of its items, which nothing can release any more."""
+    """List the tasks that a package released, and older ones of its items, which nothing will release."""
     found: list[tuple[SettledTask, RefName | None]] = []
     waiting = open_task_refs(refs)
     for planned in manifest.items:

@@ -84,7 +84,9 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
     tasks = _tasks(desk, now, chosen, states, name)
     standings = read_standings(desk.repo, desk.forge, now)
     if old := same_package(standings.packages, {task.commit for task in tasks}, who):
-        return Released(manifest=old.manifest, head=old.head, asked=old.manifest.reviewers, findings=(), is_old=True)
+        return Released(
+            manifest=old.manifest, head=old.head, asked=old.manifest.reviewers, findings=(), is_old=True
+        )
     package = _name(desk, now, request, [planned.item for planned in chosen])
     items = plan_items(desk, now, tasks, package)
     manifest, reviewers = compose(
@@ -100,7 +102,9 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
     )
     findings = check_plan(desk, now, items)
     if dry_run:
-        return Released(manifest=manifest, head=None, asked=reviewers, findings=tuple(findings), is_dry_run=True)
+        return Released(
+            manifest=manifest, head=None, asked=reviewers, findings=tuple(findings), is_dry_run=True
+        )
     moves = [
         RefMove(ref=task_ref(task.id), new=task.commit, expected=None)
         for task in tasks
@@ -118,7 +122,9 @@ def _released(desk: Desk, now: Situation, name: PackageName) -> Manifest:
         summary = now.ledger.summary(name) or now.archive.outcome(name)
         if summary is not None:
             raise Refused(f"{name} is {summary.status}: there is nothing of it to roll back")
-        raise NotFound(f"no package {name} was released", hint="`gitrelease package list --status successful`")
+        raise NotFound(
+            f"no package {name} was released", hint="`gitrelease package list --status successful`"
+        )
     return read[1]
 
 
@@ -177,7 +183,9 @@ def _freeze(
     edits.update(files)
     tree = desk.repo.write_tree(desk.repo.tree_of(now.main), edits)
     change = change_between(state, after_exists=bool(files))
-    return desk.pen.commit(desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words))
+    return desk.pen.commit(
+        desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words)
+    )
 
 
 def _numbered(desk: Desk, state: ItemState | None, version: int) -> dict[str, BlobId]:
@@ -203,7 +211,10 @@ def _restore(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released
     now = desk.look()
     who = desk.allowed(Action.ROLL_BACK, now.workspace)
     if not now.unapproved:
-        raise NotFound("the main branch holds nothing that nobody approved", hint="`gitrelease status` shows how it stands")
+        raise NotFound(
+            "the main branch holds nothing that nobody approved",
+            hint="`gitrelease status` shows how it stands",
+        )
     restores = []
     for change in now.unapproved:
         entry = desk.repo.tree_entry(now.approved, change.path)
@@ -212,10 +223,14 @@ def _restore(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released
                 path=change.path, found=held(change.after), approved=None if entry is None else entry.blob
             )
         )
-    for package in (one for one in read_standings(desk.repo, desk.forge, now).packages if one.author.member == who):
+    for package in (
+        one for one in read_standings(desk.repo, desk.forge, now).packages if one.author.member == who
+    ):
         if package.manifest.restores == tuple(restores):
             asked = package.manifest.reviewers
-            return Released(manifest=package.manifest, head=package.head, asked=asked, findings=(), is_old=True)
+            return Released(
+                manifest=package.manifest, head=package.head, asked=asked, findings=(), is_old=True
+            )
     name = package_name(request.name) if request.name else package_name(f"restore_{desk.now():%Y%m%d%H%M%S}")
     if is_taken(now, name):
         raise Refused(f"there was a package {name} before", hint="give another --name, or try again")

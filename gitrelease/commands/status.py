@@ -47,7 +47,9 @@ class StatusResult:
         """What the exit code says (design 8)."""
         if any(target.drifted or target.unapproved for target in self.targets):
             return Exit.REFUSED
-        return Exit.WAITING if any(target.outstanding for target in self.targets) or self.packages else Exit.DONE
+        return (
+            Exit.WAITING if any(target.outstanding for target in self.targets) or self.packages else Exit.DONE
+        )
 
 
 def status(desk: Desk) -> StatusResult:
@@ -118,7 +120,11 @@ def _unsubmitted(desk: Desk, now: Situation) -> tuple[tuple[ItemKey, ...], tuple
     for item in items:
         state = states[item]
         document = find_document(source, item, state)
-        mine = {} if document is None else {p: git_hash(data) for p, data in item_files(source, document).items()}
+        mine = (
+            {}
+            if document is None
+            else {p: git_hash(data) for p, data in item_files(source, document).items()}
+        )
         released = {path: pin.blob for path, pin in state.files.items()} if state else {}
         if pulled is not None:
             here = item_entries_at(desk.repo, pulled, item, states_here[item])

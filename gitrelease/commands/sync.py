@@ -200,7 +200,9 @@ def _hopeless(now: Situation, merged: Merged, judged: Judged) -> list[Reason]:
     for earlier in now.merged:
         if earlier.name == merged.name:
             break
-        before = {planned.item for planned in earlier.judged.package.manifest.items} if earlier.judged else items
+        before = (
+            {planned.item for planned in earlier.judged.package.manifest.items} if earlier.judged else items
+        )
         if not earlier.is_approved and before & items:
             return []
     return list(obstacles)
@@ -272,7 +274,9 @@ def _finish_others(desk: Desk, now: Situation, *, runner: MemberId, run: str) ->
 
 def _has_died(desk: Desk, now: Situation, lease: float) -> bool:
     """Watch the ledger for a lease, by our own clock; the times in it are only claims."""
-    desk.say(f"{now.ledger.receipt.runner} is at work on {now.ledger.receipt.subject}; waiting up to {lease:g} s")
+    desk.say(
+        f"{now.ledger.receipt.runner} is at work on {now.ledger.receipt.subject}; waiting up to {lease:g} s"
+    )
     end = monotonic() + lease
     while monotonic() < end:
         sleep(max(0.05, min(lease / 10, 2.0, end - monotonic())))
@@ -309,7 +313,7 @@ def _order_of(desk: Desk, now: Situation) -> WorkOrder:
 
 
 def _overwrites(now: Situation, started: Receipt) -> bool:
-    """Say whether a work may overwrite what was not released; who takes it over may no more than who began it."""
+    """Say whether a work may overwrite what was not released; a taker may no more than whoever began it."""
     is_new = all(now.ledger.standing(name) is None for name in started.targets)
     return started.work is Work.REPAIR or (started.work is Work.BASELINE and is_new)
 

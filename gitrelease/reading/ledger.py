@@ -1,4 +1,4 @@
-"""The ledger: what production should hold, what every target was last given, and whether that can be believed."""
+"""The ledger: what production should hold, what every target was last given, and whether to believe it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gitrelease.core.ledger import (
     Event,
     Holding,
     Receipt,
+    TargetStanding,
     held_path,
     parse_holding,
     parse_receipt,
@@ -19,7 +20,6 @@ from gitrelease.core.ledger import (
     standing_path,
     summary_path,
     target_prefix,
-    TargetStanding,
 )
 from gitrelease.core.names import (
     LEDGER,
@@ -75,14 +75,17 @@ class Ledger:
     def writers(self) -> Workspace:
         """The workspace that says who may write the next receipt.
 
-        A package may change who the runners are and which keys they have. Whoever may begin it may also finish
-        it, so what it brings counts from the next work on.
+        A package may change who the runners are and which keys they have. Whoever may begin it may also
+        finish it, so what it brings counts from the next work on.
         """
         return _before_work(self.repo, self.repo.commit(self.tip)) if self.receipt.is_open else self.workspace
 
     def has(self, package: PackageName) -> bool:
         """Say whether the ledger knows a package: released, failed, or refused."""
-        return self.repo.tree_entry(self.tree, manifest_path(package)) is not None or self.summary(package) is not None
+        return (
+            self.repo.tree_entry(self.tree, manifest_path(package)) is not None
+            or self.summary(package) is not None
+        )
 
     def holdings(self, target: str, items: Iterable[ItemKey]) -> dict[ItemKey, Holding]:
         """Say what a target was last given of these items."""
@@ -96,7 +99,9 @@ class Ledger:
         """Say what a target was last given of every item."""
         if self.receipt.holdings is None:
             return {}
-        entries = self.repo.list_tree(self.receipt.holdings, target_prefix(target).rstrip("/"), recursive=True)
+        entries = self.repo.list_tree(
+            self.receipt.holdings, target_prefix(target).rstrip("/"), recursive=True
+        )
         blobs = self.repo.blobs([entry.blob for entry in entries])
         read = (_holding(entry.path, blobs[entry.blob]) for entry in entries)
         return {holding.item: holding for holding in read}
@@ -139,7 +144,9 @@ def find_root(repo: Repo, tip: CommitId) -> CommitId:
     return repo.history(tip)[-1].id
 
 
-def read_ledger(repo: Repo, refs: Mapping[RefName, str], *, root: CommitId | None, archive: Archive) -> Ledger:
+def read_ledger(
+    repo: Repo, refs: Mapping[RefName, str], *, root: CommitId | None, archive: Archive
+) -> Ledger:
     """Read the ledger, and refuse one that cannot be this workspace's (design 3).
 
     Args:
@@ -156,7 +163,8 @@ def read_ledger(repo: Repo, refs: Mapping[RefName, str], *, root: CommitId | Non
     if LEDGER not in refs:
         raise LedgerMissing(
             "there is no ledger: the branch `production` is missing",
-            hint="in a new repository run `gitrelease init`; else restore the branch from a clone, it is never rebuilt",
+            hint="in a new repository run `gitrelease init`; else restore the branch from a clone: "
+            "it is never rebuilt",
         )
     tip = CommitId(refs[LEDGER])
     if root is not None and not repo.is_ancestor(root, tip):
@@ -167,7 +175,9 @@ def read_ledger(repo: Repo, refs: Mapping[RefName, str], *, root: CommitId | Non
     first = root or find_root(repo, tip)
     beginning = receipt_of(repo.commit(first))
     if beginning.event is not Event.ROOT or beginning.main is None or beginning.workspace is None:
-        raise LedgerForged(f"{first:.7} is no trust root", hint="set GITRELEASE_ROOT to what `gitrelease init` printed")
+        raise LedgerForged(
+            f"{first:.7} is no trust root", hint="set GITRELEASE_ROOT to what `gitrelease init` printed"
+        )
     commit = repo.commit(tip)
     _check_signer(repo, commit, first)
     ledger = Ledger(
@@ -184,7 +194,7 @@ def read_ledger(repo: Repo, refs: Mapping[RefName, str], *, root: CommitId | Non
 
 
 def _check_signer(repo: Repo, tip: Commit, root: CommitId) -> None:
-    """Refuse a tip that no runner wrote; who is one, the workspace says that was approved before its work began."""
+    """Refuse a receipt that no runner wrote, by the workspace that was approved before its work began."""
     if tip.id == root:
         return
     before = _before_work(repo, tip)
@@ -222,7 +232,9 @@ def _before_work(repo: Repo, commit: Commit) -> Workspace:
     while receipt_of(commit).event in {Event.ALIVE, Event.FINISHED} and commit.parents:
         commit = repo.commit(commit.parents[0])
     if not commit.parents:
-        raise LedgerForged(f"the ledger's {commit.id:.7} follows from nothing", hint="restore the branch `production`")
+        raise LedgerForged(
+            f"the ledger's {commit.id:.7} follows from nothing", hint="restore the branch `production`"
+        )
     return read_workspace(repo, commit.parents[0])
 
 

@@ -51,7 +51,7 @@ def plan_target(
     *,
     overwrite: bool,
 ) -> TargetPlan:
-    """Compare what a target is to hold with what it holds and with what it was last given (design 4, sync)."""
+    """Compare what a target is to hold with what it holds and what it was last given (design 4, sync)."""
     items = [item for item in wanted if item.kind is not Kind.WORKSPACE]
     held = ledger.holdings(settings.name, items)
     seen = target.observe(items)
@@ -95,8 +95,10 @@ class Deviation:
     """Whether it was never given anything, or not under the names it uses now."""
 
 
-def deviations(ledger: Ledger, targets: Mapping[str, Target], settings: Iterable[TargetSettings]) -> list[Deviation]:
-    """Say where production parts from the ledger; a target whose state is as it was left is not looked into."""
+def deviations(
+    ledger: Ledger, targets: Mapping[str, Target], settings: Iterable[TargetSettings]
+) -> list[Deviation]:
+    """Say where production parts from the ledger; one whose state is as it was left is not looked into."""
     found = []
     for one in settings:
         standing = ledger.standing(one.name)

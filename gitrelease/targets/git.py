@@ -78,8 +78,12 @@ class GitTarget:
         tip = self._tip()
         if tip is None:
             return {}
-        entries = [entry for top in ("jobs", "scripts") for entry in self._repo.list_tree(tip, top, recursive=True)]
-        ours = {entry.path: (item, entry) for entry in entries if entry.is_file and (item := _item(entry.path))}
+        entries = [
+            entry for top in ("jobs", "scripts") for entry in self._repo.list_tree(tip, top, recursive=True)
+        ]
+        ours = {
+            entry.path: (item, entry) for entry in entries if entry.is_file and (item := _item(entry.path))
+        }
         blobs = self._repo.blobs([entry.blob for _, entry in ours.values()])
         found: dict[ItemKey, dict[str, bytes]] = {}
         for path, (item, entry) in ours.items():
@@ -129,7 +133,9 @@ def _item(path: str) -> ItemKey | None:
     if not path.startswith("jobs/") or not file.endswith(_JOB_ENDING):
         return None
     last = folder.rpartition("/")[2]
-    name = last.removesuffix(SUBJOBS_ENDING) if last.endswith(SUBJOBS_ENDING) else file.removesuffix(_JOB_ENDING)
+    name = (
+        last.removesuffix(SUBJOBS_ENDING) if last.endswith(SUBJOBS_ENDING) else file.removesuffix(_JOB_ENDING)
+    )
     return ItemKey(kind=Kind.JOB, name=ItemName(name))
 
 

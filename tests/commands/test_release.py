@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gitrelease.commands.submit import CheckFailed
 from gitrelease.commands.revoke import revoke_tasks
+from gitrelease.commands.submit import CheckFailed
 from gitrelease.commands.views import view_package
 from gitrelease.core.item import Change
 from gitrelease.core.names import PackageName, item_key, manifest_path, package_name, record_path
@@ -33,7 +33,9 @@ def submitted(shop: Shop, *names: str, by: str = "dev-1") -> Person:
     """Let somebody submit a change of `orders`, or new jobs."""
     person = shop.person(by)
     for name in names or ("orders",):
-        person.write({ORDERS: orders("two")} if name == "orders" else {f"jobs/web/{name}.job.yaml": job_yaml(name)})
+        person.write(
+            {ORDERS: orders("two")} if name == "orders" else {f"jobs/web/{name}.job.yaml": job_yaml(name)}
+        )
     person.submit(*(names or ("orders",)))
     return person
 
@@ -66,14 +68,17 @@ def test_a_package_is_main_with_the_tasks_and_the_manifest_in_one_signed_commit(
     assert shop.server.git("rev-parse", f"{head}^@") == shop.server.tip("main")
     changed = shop.server.git("diff-tree", "-r", "--no-commit-id", "--no-renames", "--name-only", head)
     records = [record_path(item_key(f"job/{item}")) for item in ("orders", "new")]
-    assert sorted(changed.splitlines()) == sorted([ORDERS, "jobs/web/new.job.yaml", manifest_path(name), *records])
+    assert sorted(changed.splitlines()) == sorted(
+        [ORDERS, "jobs/web/new.job.yaml", manifest_path(name), *records]
+    )
     assert shop.server.git("log", "-1", "--format=%an <%ae>%n%B", head) == (
         f"dep-1 <dep-1@example.org>\nRelease {name}\n\nBoth at once\n\n"
         "Co-authored-by: dev-1 <dev-1@example.org>\nCo-authored-by: dev-2 <dev-2@example.org>\n"
     )
-    assert shop.server.git("show", f"{head}:{manifest_path(name)}") + "\n" == dump(
-        manifest_document(made.manifest)
-    ).decode()
+    assert (
+        shop.server.git("show", f"{head}:{manifest_path(name)}") + "\n"
+        == dump(manifest_document(made.manifest)).decode()
+    )
 
 
 def test_the_manifest_is_the_plan(shop: Shop) -> None:
@@ -169,7 +174,9 @@ def test_a_rename_is_delete_and_add_in_one_package(shop: Shop) -> None:
 def the_package(shop: Shop) -> str:
     """Give the name of the one package with a branch."""
     [name] = [
-        ref.removeprefix("refs/heads/package/") for ref in shop.refs() if ref.startswith("refs/heads/package/")
+        ref.removeprefix("refs/heads/package/")
+        for ref in shop.refs()
+        if ref.startswith("refs/heads/package/")
     ]
     return name
 
@@ -248,7 +255,10 @@ def test_a_stale_task_is_refused(shop: Shop) -> None:
     late = shop.person("dev-2")
     push_on(late, "submit/job/orders/v3", {ORDERS: orders("late", version=3)}, base=old)
     failed = refused(shop, late, "orders")
-    assert failed.message == "job/orders/v3 is stale: it was made from another version than the main branch holds now"
+    assert (
+        failed.message
+        == "job/orders/v3 is stale: it was made from another version than the main branch holds now"
+    )
 
 
 def test_a_task_whose_item_came_and_went_is_stale(shop: Shop) -> None:
@@ -264,7 +274,10 @@ def test_a_task_whose_item_came_and_went_is_stale(shop: Shop) -> None:
     shop.person("dep-1").approve(other.release("job/new/v3", name="third").manifest.name)
     dev.revoke(package)
     failed = refused(shop, dev, "job/new/v1")
-    assert failed.message == "job/new/v1 is stale: it was made from another version than the main branch holds now"
+    assert (
+        failed.message
+        == "job/new/v1 is stale: it was made from another version than the main branch holds now"
+    )
 
 
 @pytest.mark.parametrize("who", ["view-1", "dep-1"])
@@ -398,7 +411,9 @@ def test_a_rule_that_nobody_is_left_to_meet_is_a_refusal(bench: Bench) -> None:
         ('  required:\n    - {paths: ["**"], from: [adm-2, dep-1]}\n', ("adm-2", "dep-1")),
     ],
 )
-def test_a_change_of_the_workspace_asks_an_admin(bench: Bench, review: str, reviewers: tuple[str, ...]) -> None:
+def test_a_change_of_the_workspace_asks_an_admin(
+    bench: Bench, review: str, reviewers: tuple[str, ...]
+) -> None:
     shop = open_shop(bench, FIRST_ITEMS, review=review)
     admin = shop.person("adm-1")
     admin.write({"workspace.yaml": workspace_yaml(bench, review=review).replace("name: shop", "name: store")})

@@ -1,4 +1,4 @@
-"""Rights: the table of design 5, asked of `authorize` and of every verb, one by one, with every role (pitfall P33)."""
+"""Rights: the table of design 5, asked of `authorize` and of every verb, with every role (pitfall P33)."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def workspace_change(shop: Shop, person: Person) -> PackageName:
     admin = shop.person("adm-1")
     path = admin.clone.path / "workspace.yaml"
     name = f"workspace-{person.id}"
-    admin.write({"workspace.yaml": path.read_text().replace("name: shop", f"name: shop-{person.id}")})
+    admin.write({"workspace.yaml": path.read_text() + f"# seen by {person.id}\n"})
     admin.submit("workspace")
     return admin.release("workspace", name=name).manifest.name
 
@@ -189,7 +189,11 @@ VERBS: Mapping[str, tuple[Action, Callable[[Shop, Person], Any], Callable[[Perso
     "package reject": (Action.APPROVE, package_for, lambda person, name: person.reject(name)),
     "package reject, merged": (Action.APPROVE, merged_for, lambda person, name: person.reject(name)),
     "package withdraw": (Action.APPROVE, package_for, lambda person, name: withdraw(person.desk, name)),
-    "package edit": (Action.RELEASE, package_for, lambda person, name: add_reviewer(person.desk, name, "dep-2")),
+    "package edit": (
+        Action.RELEASE,
+        package_for,
+        lambda person, name: add_reviewer(person.desk, name, "dep-2"),
+    ),
     "package revoke": (Action.REVOKE_ANY, package_for, lambda person, name: person.revoke(name)),
     "package revoke, own": (Action.REVOKE_OWN, own_package, lambda person, name: person.revoke(name)),
     "task revoke": (Action.REVOKE_ANY, task_for, lambda person, task: revoke_tasks(person.desk, [task])),
@@ -257,7 +261,7 @@ VIEWS: Mapping[str, Callable[[Person], object]] = {
     "package list": lambda person: list_packages(person.desk, PackageFilter(), Paging()),
     "package view": lambda person: view_package(person.desk, package_name("one")),
     "package diff": lambda person: package_diff(person.desk, package_name("one")),
-    "compare": lambda person: compare(person.desk, package_name("one"), package_name("two")),
+    "compare": lambda person: compare(person.desk, before=package_name("one"), after=package_name("two")),
     "version list": lambda person: versions(person.desk, "orders"),
     "status": lambda person: status(person.desk),
     "workspace view": lambda person: view(person.desk),

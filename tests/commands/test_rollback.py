@@ -158,7 +158,9 @@ def test_a_rollback_can_be_rolled_back(synced: Shop) -> None:
 
 def test_a_workspace_goes_back_with_an_admins_yes(synced: Shop) -> None:
     before = at(synced, "workspace.yaml")
-    synced.person("adm-1").write({"workspace.yaml": before.replace("approvals: 1\n  rollback", "approvals: 2\n  rollback")})
+    synced.person("adm-1").write(
+        {"workspace.yaml": before.replace("approvals: 1\n  rollback", "approvals: 2\n  rollback")}
+    )
     name = merged(synced, {}, "workspace.yaml", by="adm-1", yes="adm-2")
     synced.person("sync").sync()
     made = back(synced, name, by="adm-1")
@@ -187,7 +189,9 @@ def test_a_rollback_asks_for_its_own_number_of_approvals(bench: Bench) -> None:
         name = shop.released(orders("two"), "orders")
         made = back(shop, name)
         assert approved(shop, made.manifest.name, "dep-1").packages == ()
-        assert [one.name for one in approved(shop, made.manifest.name, "dep-2").packages] == [made.manifest.name]
+        assert [one.name for one in approved(shop, made.manifest.name, "dep-2").packages] == [
+            made.manifest.name
+        ]
     finally:
         shop.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +52,9 @@ def malformed(person: Person) -> dict[str, str]:
 
 def changes(clone: Clone, branch: str) -> list[str]:
     """Give what one commit changes, as raw git says it."""
-    return clone.git("diff-tree", "-r", "--no-renames", "--name-status", "--no-commit-id", branch).splitlines()
+    return clone.git(
+        "diff-tree", "-r", "--no-renames", "--name-status", "--no-commit-id", branch
+    ).splitlines()
 
 
 def refused(shop: Shop, person: Person, *items: str, **more: Any) -> GitReleaseError:
@@ -84,9 +85,7 @@ def test_a_version_is_main_and_the_items_files_in_one_signed_commit(shop: Shop) 
     assert ids(made) == ["job/orders/v2"]
     assert shop.server.git("rev-parse", "submit/job/orders/v2^@") == main
     assert changes(shop.server, "submit/job/orders/v2") == [f"M\t{ORDERS}"]
-    assert commit.partition("\n\n")[2] == (
-        "Run by night\n\nItem: job/orders\nVersion: 2\nChange: modify"
-    )
+    assert commit.partition("\n\n")[2] == ("Run by night\n\nItem: job/orders\nVersion: 2\nChange: modify")
     assert "author dev-1 <dev-1@example.org>" in commit
     assert "gpgsig -----BEGIN SSH SIGNATURE-----" in commit
     assert shop.server.git("show", f"submit/job/orders/v2:{ORDERS}") + "\n" == orders("by night", version=2)
@@ -152,7 +151,16 @@ def test_what_is_not_named_is_not_submitted(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["orders", "job/orders", ORDERS, f"./{ORDERS}", "jobs/sales", "jobs/sales/", "jobs/sales/ord*", "jobs/**"],
+    [
+        "orders",
+        "job/orders",
+        ORDERS,
+        f"./{ORDERS}",
+        "jobs/sales",
+        "jobs/sales/",
+        "jobs/sales/ord*",
+        "jobs/**",
+    ],
 )
 def test_ways_to_name_an_item(shop: Shop, text: str) -> None:
     dev = shop.person("dev-1")
@@ -276,7 +284,11 @@ def test_submitting_twice_is_submitting_once(shop: Shop) -> None:
     dev.submit("orders")
     before = shop.refs()
     [again] = dev.submit("orders").items
-    assert (str(again.task), again.change, again.note) == ("job/orders/v2", None, "awaits release as job/orders/v2")
+    assert (str(again.task), again.change, again.note) == (
+        "job/orders/v2",
+        None,
+        "awaits release as job/orders/v2",
+    )
     assert shop.refs() == before
 
 
@@ -568,13 +580,13 @@ def test_a_symbolic_link_is_not_followed(shop: Shop) -> None:
     dev = shop.person("dev-1")
     secret = shop.bench.folder / "elsewhere.yaml"
     secret.write_text(job_yaml("new"))
-    os.symlink(secret, dev.clone.path / NEW)
+    (dev.clone.path / NEW).symlink_to(secret)
     failed = refused(shop, dev, "job/new")
     assert "symbolic link" in failed.message
     (dev.clone.path / NEW).unlink()
     (shop.bench.folder / "dir").mkdir()
     (shop.bench.folder / "dir" / "new.job.yaml").write_text(job_yaml("new"))
-    os.symlink(shop.bench.folder / "dir", dev.clone.path / "jobs" / "linked")
+    (dev.clone.path / "jobs" / "linked").symlink_to(shop.bench.folder / "dir")
     assert isinstance(refused(shop, dev, "jobs/linked/new.job.yaml"), GitReleaseError)
 
 
@@ -607,7 +619,13 @@ def test_a_secret_in_clear_text_is_refused(shop: Shop) -> None:
 
 def test_a_secret_that_is_allowed_is_let_through_and_shown_to_reviewers(shop: Shop) -> None:
     dev = shop.person("dev-1")
-    dev.write({"scripts/sales/clean.sql": SECRET.replace("\n", "  -- gitrelease: allow-secret an example of the manual\n")})
+    dev.write(
+        {
+            "scripts/sales/clean.sql": SECRET.replace(
+                "\n", "  -- gitrelease: allow-secret an example of the manual\n"
+            )
+        }
+    )
     dev.submit("clean")
     [item] = dev.release("clean").manifest.items
     assert [(one.file, one.reason) for one in item.allowed_secrets] == [
@@ -633,9 +651,10 @@ def test_a_directory_holds_at_most_1000_entries(bench: Bench) -> None:
 
 def stream(sub: str = "part", note: str = "") -> dict[str, str]:
     parent = (
-        "apiVersion: gitrelease/v1\nkind: Job\nname: stream\nprocessType: REAL_TIME\nsingleNodeJobFlag: true\n"
-        f"singleNodeJobType: FlinkSQL\ndescription: Streams {note}\nnodes:\n"
-        f"  - name: flow\n    type: SubJob\n    properties:\n      jobName: {sub}\nschedule:\n  type: EXECUTE_ONCE\n"
+        "apiVersion: gitrelease/v1\nkind: Job\nname: stream\nprocessType: REAL_TIME\n"
+        f"singleNodeJobFlag: true\nsingleNodeJobType: FlinkSQL\ndescription: Streams {note}\n"
+        f"nodes:\n  - name: flow\n    type: SubJob\n    properties:\n      jobName: {sub}\n"
+        "schedule:\n  type: EXECUTE_ONCE\n"
     )
     return {
         "jobs/web/stream.job.yaml": parent,
@@ -655,6 +674,24 @@ def test_subjobs_travel_with_their_job(shop: Shop) -> None:
     ]
     with pytest.raises(NotFound):
         dev.submit("part")
+
+
+def test_a_change_of_a_subjob_is_a_version_of_its_job(shop: Shop) -> None:
+    dev = shop.person("dev-1")
+    shop.released(stream(), "stream")
+    dev.clone.git("fetch", "--quiet")
+    subjob = "jobs/web/stream.subjobs/part.job.yaml"
+    dev.write({subjob: stream(note="other")[subjob]})
+    assert ids(dev.submit(everything=True)) == ["job/stream/v2"]
+    assert changes(shop.server, "submit/job/stream/v2") == [
+        "M\tjobs/web/stream.job.yaml",
+        "M\tjobs/web/stream.subjobs/part.job.yaml",
+    ]
+    [item] = dev.release("stream").manifest.items
+    assert (str(item.id), sorted(item.after.files)) == (
+        "job/stream/v2",
+        ["jobs/web/stream.job.yaml", "jobs/web/stream.subjobs/part.job.yaml"],
+    )
 
 
 # Plain `git push`.
@@ -742,12 +779,15 @@ def test_a_forged_submitter_is_not_believed(shop: Shop, how: str) -> None:
     )
     with pytest.raises(Refused) as failed:
         shop.person("dev-1").release("orders")
-    assert failed.value.message == {
-        "unsigned": "job/orders/v2 is not signed",
-        "wrong key": "job/orders/v2 is signed with a key that no member has",
-        "not theirs": "job/orders/v2 says it was made by dep-1, and was signed by dev-2",
-        "stranger": "job/orders/v2 was made by stranger@example.org, which is no member's address",
-    }[how]
+    assert (
+        failed.value.message
+        == {
+            "unsigned": "job/orders/v2 is not signed",
+            "wrong key": "job/orders/v2 is signed with a key that no member has",
+            "not theirs": "job/orders/v2 says it was made by dep-1, and was signed by dev-2",
+            "stranger": "job/orders/v2 was made by stranger@example.org, which is no member's address",
+        }[how]
+    )
 
 
 def test_without_signatures_names_are_believed(bench: Bench) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from collections.abc import Iterator
+from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -71,7 +72,9 @@ def outcomes(sync: PackageSync) -> dict[str, OutcomeStatus]:
     return {f"{one.item}@{one.target}": one.outcome.status for one in sync.results}
 
 
-def changes_nothing(shop: Shop, who: str, error: type[GitReleaseError], words: str, **more: object) -> GitReleaseError:
+def changes_nothing(
+    shop: Shop, who: str, error: type[GitReleaseError], words: str, **more: object
+) -> GitReleaseError:
     """Show that a sync refuses with a sentence and leaves every ref where it was."""
     before = shop.refs()
     with pytest.raises(error, match=words) as caught:
@@ -137,7 +140,11 @@ def test_packages_are_applied_in_the_order_of_the_main_branch_in_one_sync(shop: 
     first = merged(shop, orders("one"), "orders", name="zz")
     second = merged(shop, orders("two"), "orders", name="aa", by="dev-2")
     third = merged(
-        shop, {"jobs/sales/bills.job.yaml": job_yaml("bills", after=["orders"])}, "bills", name="mm", by="dev-2"
+        shop,
+        {"jobs/sales/bills.job.yaml": job_yaml("bills", after=["orders"])},
+        "bills",
+        name="mm",
+        by="dev-2",
     )
     result = shop.person("sync").sync()
     assert [(one.name, one.status) for one in result.packages] == [
@@ -150,9 +157,7 @@ def test_packages_are_applied_in_the_order_of_the_main_branch_in_one_sync(shop: 
     ]
     merges = shop.server.git("rev-list", "--first-parent", "--reverse", "main").splitlines()
     evidence = [receipt["evidence"] for receipt in receipts(shop)[3:] if receipt["event"] == "started"]
-    assert [(entry["mainBefore"], entry["mainAfter"]) for entry in evidence] == list(
-        zip(merges, merges[1:], strict=False)
-    )
+    assert [(entry["mainBefore"], entry["mainAfter"]) for entry in evidence] == list(pairwise(merges))
     job = held(shop, "orders.job")
     assert job is not None
     assert (job["version"], job["description"]) == ("3", "Loads orders two")
@@ -399,7 +404,9 @@ def test_what_was_merged_before_it_was_approved_waits_and_a_late_yes_releases_it
     assert result.waiting[0].reasons == ("1 more of 1 approvals, from one of adm-1, adm-2, dep-1, dep-2",)
     assert shop.refs() == before
     shop.person("dep-1").approve(name)
-    assert [(one.name, one.status) for one in shop.person("sync").sync().packages] == [(name, Status.SUCCESSFUL)]
+    assert [(one.name, one.status) for one in shop.person("sync").sync().packages] == [
+        (name, Status.SUCCESSFUL)
+    ]
     assert shop.person("sync").sync() == CLEAN
 
 
@@ -415,7 +422,9 @@ def test_a_no_after_the_merge_stops_a_package_until_it_is_taken_back(shop: Shop)
     assert (result.packages, result.exit) == ((), Exit.REFUSED)
     assert shop.refs() == before
     shop.person("dep-2").approve(name)
-    assert [(one.name, one.status) for one in shop.person("sync").sync().packages] == [(name, Status.SUCCESSFUL)]
+    assert [(one.name, one.status) for one in shop.person("sync").sync().packages] == [
+        (name, Status.SUCCESSFUL)
+    ]
 
 
 # Failures.
@@ -469,7 +478,9 @@ def test_one_failure_skips_only_what_depends_on_it_and_retry_brings_it(mill: Sho
         [("retry", Status.SUCCESSFUL)],
         Exit.DONE,
     )
-    assert plant.versions() == {item: 1 for item in ("job/a", "job/b", "job/c", "job/d", "job/orders", "script/clean")}
+    assert plant.versions() == dict.fromkeys(
+        ("job/a", "job/b", "job/c", "job/d", "job/orders", "script/clean"), 1
+    )
     assert plant.calls[len(calls) :] == [("job/a",), ("job/b",), ("job/c",)]
     summary = mill.person("sync").desk.look().ledger.summary(name)
     assert summary is not None
@@ -518,7 +529,9 @@ def test_a_later_package_supersedes_what_an_earlier_one_could_not_release(mill: 
     )
 
 
-def test_what_failed_on_two_targets_stays_failed_while_one_of_them_fails(bench: Bench, tmp_path: Path) -> None:
+def test_what_failed_on_two_targets_stays_failed_while_one_of_them_fails(
+    bench: Bench, tmp_path: Path
+) -> None:
     east, west = Plant(folder=tmp_path / "east"), Plant(folder=tmp_path / "west")
     with open_mill(bench, {"east": east, "west": west}) as shop:
         fails_on_both_then_on_one(shop, east, west)
@@ -535,12 +548,18 @@ def fails_on_both_then_on_one(shop: Shop, east: Plant, west: Plant) -> None:
     assert ([str(item) for _, item in result.behind], result.exit) == (["job/orders"], Exit.REFUSED)
     summary = shop.person("sync").desk.look().ledger.summary(name)
     assert summary is not None
-    assert (summary.status, [item.release for item in summary.items]) == (Status.FAILED, [OutcomeStatus.FAILED])
+    assert (summary.status, [item.release for item in summary.items]) == (
+        Status.FAILED,
+        [OutcomeStatus.FAILED],
+    )
     west.fails = frozenset()
     assert shop.person("sync").sync(retry=True).exit is Exit.DONE
     summary = shop.person("sync").desk.look().ledger.summary(name)
     assert summary is not None
-    assert (summary.status, [item.release for item in summary.items]) == (Status.SUCCESSFUL, [OutcomeStatus.SUCCESSFUL])
+    assert (summary.status, [item.release for item in summary.items]) == (
+        Status.SUCCESSFUL,
+        [OutcomeStatus.SUCCESSFUL],
+    )
     assert (east.versions(), west.versions()) == ({"job/orders": 2, "script/clean": 1},) * 2
 
 
@@ -567,15 +586,15 @@ def test_a_call_that_breaks_down_is_a_failure_of_every_item_in_it(mill: Shop, pl
     assert subjects(mill)[-1] == f"finished package {name}"
 
 
-def test_a_package_that_a_target_cannot_hold_is_refused_as_a_whole_with_a_receipt(mill: Shop, plant: Plant) -> None:
+def test_a_package_that_a_target_cannot_hold_is_refused_as_a_whole_with_a_receipt(
+    mill: Shop, plant: Plant
+) -> None:
     mill.person("sync").sync()
     name = merged(mill, {"jobs/sales/a.job.yaml": job_yaml("a"), **orders("two")}, "a", "orders")
     plant.cannot_hold = frozenset({"Shell"})
     result = mill.person("sync").sync()
     assert result.packages == (
-        PackageSync(
-            name=name, status=Status.REFUSED, reasons=("job/a: the plant cannot hold Shell nodes",)
-        ),
+        PackageSync(name=name, status=Status.REFUSED, reasons=("job/a: the plant cannot hold Shell nodes",)),
     )
     assert result.exit is Exit.REFUSED
     last = receipts(mill)[-1]
@@ -601,7 +620,9 @@ def test_a_package_whose_references_vanished_is_refused_and_the_next_one_is_appl
         "scripts/sales/tidy.sql": "SELECT 2;\n",
     }
     shop.released(added, "script/tidy")
-    uses = propose(shop, {"jobs/sales/bills.job.yaml": job_yaml("bills", script="tidy")}, "bills", name="uses")
+    uses = propose(
+        shop, {"jobs/sales/bills.job.yaml": job_yaml("bills", script="tidy")}, "bills", name="uses"
+    )
     gone = propose(shop, dict.fromkeys(added), "script/tidy", by="dev-2", delete=True, name="gone")
     after = propose(shop, orders("two"), "orders", name="after")
     shop.person("dep-1").approve(gone)
@@ -639,12 +660,12 @@ def test_what_somebody_put_into_production_is_told_and_never_overwritten(shop: S
     assert shop.refs() == before
 
 
-def test_a_package_that_touches_what_drifted_leaves_it_alone_and_repair_brings_the_approved_bytes(shop: Shop) -> None:
+def test_a_package_that_touches_what_drifted_leaves_it_alone_and_repair_brings_the_approved_bytes(
+    shop: Shop,
+) -> None:
     shop.person("sync").sync()
     push_to(shop, "deploy/main", {"jobs/1c/orders.job": "{}\n"})
-    name = merged(
-        shop, {**orders("two"), "jobs/sales/bills.job.yaml": job_yaml("bills")}, "orders", "bills"
-    )
+    name = merged(shop, {**orders("two"), "jobs/sales/bills.job.yaml": job_yaml("bills")}, "orders", "bills")
     result = shop.person("sync").sync()
     (one,) = result.packages
     assert (one.name, one.status, outcomes(one)) == (
@@ -741,7 +762,9 @@ def copied(shop: Shop, who: str, *options: str) -> None:
     clone = shop.person(who).clone
     clone.git("fetch", "--quiet", "origin")
     body = clone.git("log", "-1", "--format=%B", "origin/production")
-    made = clone.git("commit-tree", *options, "-p", "origin/production", "-m", body, "origin/production^{tree}")
+    made = clone.git(
+        "commit-tree", *options, "-p", "origin/production", "-m", body, "origin/production^{tree}"
+    )
     clone.push(f"{made}:production")
 
 
@@ -767,8 +790,12 @@ def test_who_slips_in_another_workspace_cannot_sign_for_it(shop: Shop, bench: Be
     clone.git("fetch", "--quiet", "origin")
     clone.git("checkout", "--quiet", "-B", "evil", "origin/production")
     workspace = clone.git("show", "origin/production:workspace.yaml")
-    member = f'  - id: mallory\n    emails: [mallory@example.org]\n    keys: ["{bench.keys("mallory").public}"]\n'
-    clone.write({"workspace.yaml": workspace.replace("members:\n", f"members:\n{member}    roles: [runner]\n") + "\n"})
+    member = (
+        f'  - id: mallory\n    emails: [mallory@example.org]\n    keys: ["{bench.keys("mallory").public}"]\n'
+    )
+    clone.write(
+        {"workspace.yaml": workspace.replace("members:\n", f"members:\n{member}    roles: [runner]\n") + "\n"}
+    )
     body = clone.git("log", "-1", "--format=%B", "origin/production").replace('"finished"', '"refused"')
     clone.git("commit", "--quiet", "--all", "-m", body)
     clone.git("commit", "--quiet", "--allow-empty", "-S", "-m", body)
@@ -794,7 +821,9 @@ def test_a_ledger_behind_the_archive_was_rewound(shop: Shop) -> None:
     name = shop.released(orders("two"), "orders")
     # Much is revoked since, so the release is far down in the archive.
     for number in range(22):
-        added = propose(shop, {f"jobs/x/j{number}.job.yaml": job_yaml(f"j{number}")}, f"j{number}", by="dev-2")
+        added = propose(
+            shop, {f"jobs/x/j{number}.job.yaml": job_yaml(f"j{number}")}, f"j{number}", by="dev-2"
+        )
         shop.person("dev-2").revoke(added)
     shop.server.git("update-ref", "refs/heads/production", before)
     changes_nothing(shop, "sync-2", LedgerForged, f"the archive says that {name} was released")
@@ -812,7 +841,9 @@ def test_a_clone_that_saw_the_ledger_notices_that_it_was_rewound(shop: Shop) -> 
 
 def test_a_main_branch_of_another_name_stops_sync(shop: Shop) -> None:
     shop.server.git("branch", "-m", "main", "trunk")
-    changes_nothing(shop, "sync", MainMissing, "there is no branch main, which the trust root names as the main branch")
+    changes_nothing(
+        shop, "sync", MainMissing, "there is no branch main, which the trust root names as the main branch"
+    )
 
 
 # Two at once.

@@ -16,11 +16,10 @@ from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.errors import Exit, HalfDone, Refused
 from tests.kit.git import Bench
-from tests.kit.shop import Person, Shop, job_yaml
+from tests.kit.shop import Shop, job_yaml
 from tests.kit.targets import (
     Killed,
     Plant,
-    give_plants,
     merged,
     open_mill,
     receipts,
@@ -133,7 +132,9 @@ def test_a_no_after_sync_has_started_comes_too_late(mill: Shop, plant: Plant) ->
     with pytest.raises(Refused, match=f"{name} is being released"):
         mill.person("dev-1").revoke(name)
     assert mill.refs() == refs
-    assert [(one.name, one.status) for one in mill.person("sync").sync().packages] == [(name, Status.SUCCESSFUL)]
+    assert [(one.name, one.status) for one in mill.person("sync").sync().packages] == [
+        (name, Status.SUCCESSFUL)
+    ]
 
 
 def test_a_baseline_that_died_is_finished(bench: Bench, plant: Plant) -> None:
@@ -220,7 +221,9 @@ def test_each_runner_waits_as_long_as_the_ledger_says_not_as_a_package_to_come_w
     assert any(line.startswith("alive package orders") for line in subjects(mill))
 
 
-def test_a_call_longer_than_the_lease_is_given_up_and_the_next_sync_finishes(mill: Shop, plant: Plant) -> None:
+def test_a_call_longer_than_the_lease_is_given_up_and_the_next_sync_finishes(
+    mill: Shop, plant: Plant
+) -> None:
     name = merged(mill, orders("two"), "orders")
     plant.hangs = Event()
     before = monotonic()
@@ -236,7 +239,9 @@ def test_a_call_longer_than_the_lease_is_given_up_and_the_next_sync_finishes(mil
     is_in_line(mill, plant, {"job/orders": 2, "script/clean": 1}, 1)
 
 
-def test_a_holder_that_was_taken_over_stops_and_leaves_the_rest_to_the_other(mill: Shop, plant: Plant) -> None:
+def test_a_holder_that_was_taken_over_stops_and_leaves_the_rest_to_the_other(
+    mill: Shop, plant: Plant
+) -> None:
     merged(mill, CHAIN, "a", "b", "c", name="chain")
     # The holder's clock runs slow: it thinks that it has a minute, and shows no sign of life for long.
     plant.hangs = Event()
@@ -278,7 +283,14 @@ def steal(shop: Shop) -> None:
         parents = [word for parent in ("origin/production", *kept) for word in ("-p", parent)]
         made = clone.git("commit-tree", "-S", *parents, "-m", body, "origin/production^{tree}")
         tip = clone.tip("origin/production")
-        clone.git("push", "--quiet", f"--force-with-lease=production:{tip}", "origin", f"{made}:production", check=False)
+        clone.git(
+            "push",
+            "--quiet",
+            f"--force-with-lease=production:{tip}",
+            "origin",
+            f"{made}:production",
+            check=False,
+        )
         if shop.refs()["refs/heads/production"] == made:
             return
     raise AssertionError("the ledger never stood still")
@@ -330,13 +342,18 @@ def test_a_server_that_takes_no_more_receipts_leaves_work_half_done_and_says_so(
 ) -> None:
     name = merged(mill, orders("two"), "orders")
     # The first push of the ledger is taken, no other: the disk is full, say.
-    script = 'test ! -e taken || exit 1\nwhile read old new ref; do case "$ref" in */production) : > taken ;; esac; done'
+    script = (
+        "test ! -e taken || exit 1\n"
+        'while read old new ref; do case "$ref" in */production) : > taken ;; esac; done'
+    )
     bench.hook(mill.server, "pre-receive", script)
     with pytest.raises(HalfDone, match=f"package {name} was begun and not finished") as caught:
         mill.person("sync").sync()
     assert caught.value.exit is Exit.HALF_DONE
     (mill.server.path / "hooks" / "pre-receive").unlink()
-    assert [(one.name, one.status) for one in mill.person("sync").sync().packages] == [(name, Status.SUCCESSFUL)]
+    assert [(one.name, one.status) for one in mill.person("sync").sync().packages] == [
+        (name, Status.SUCCESSFUL)
+    ]
     is_in_line(mill, plant, {"job/orders": 2, "script/clean": 1}, 1)
 
 
@@ -350,7 +367,9 @@ def test_a_branch_that_moves_while_a_package_is_finished_is_looked_at_again(mill
     # Somebody pushes over the package's branch while it is being released.
     clone = mill.person("dev-1").clone
     clone.git("fetch", "--quiet", "origin")
-    moved = clone.git("commit-tree", "-p", f"origin/package/{name}", "-m", "more", f"origin/package/{name}^{{tree}}")
+    moved = clone.git(
+        "commit-tree", "-p", f"origin/package/{name}", "-m", "more", f"origin/package/{name}^{{tree}}"
+    )
     clone.push(f"{moved}:package/{name}")
     plant.hangs.set()
     thread.join()
@@ -360,8 +379,6 @@ def test_a_branch_that_moves_while_a_package_is_finished_is_looked_at_again(mill
     assert moved in mill.server.git("rev-list", "archive").split()
     plant.hangs = None
     is_in_line(mill, plant, {"job/orders": 2, "script/clean": 1}, 1)
-
-
 
 
 def test_nothing_that_was_ever_pushed_is_lost(mill: Shop, plant: Plant) -> None:

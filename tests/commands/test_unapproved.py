@@ -1,4 +1,4 @@
-"""What the main branch holds that nobody approved: reported with its path, never deployed, and how it goes again."""
+"""What the main branch holds that nobody approved: told by its path, never deployed; how it goes again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gitrelease.core.item import ItemState, Record, record_document
 from gitrelease.core.names import MemberId, item_key, manifest_path, record_path
 from gitrelease.core.package import Manifest, Purpose, manifest_document
 from gitrelease.core.status import Status
+from gitrelease.core.workspace import NotAllowed
 from gitrelease.documents import dump
 from gitrelease.errors import Exit, NotFound, Refused
 from tests.kit.shop import Shop, job_yaml
@@ -104,9 +105,11 @@ def test_a_direct_push_is_told_by_its_path_and_not_deployed(
 
 
 def test_a_pushed_workspace_is_not_effective(synced: Shop) -> None:
-    push_to_main(synced, {"workspace.yaml": workspace(synced).replace("roles: [developer]", "roles: [admin]")})
+    push_to_main(
+        synced, {"workspace.yaml": workspace(synced).replace("roles: [developer]", "roles: [admin]")}
+    )
     name = propose(synced, {BILLS: job_yaml("bills")}, "bills", by="dev-1")
-    with pytest.raises(Exception, match="dev-2 .*may not"):
+    with pytest.raises(NotAllowed, match=r"dev-2 .*may not"):
         synced.person("dev-2").approve(name)
     result = synced.person("sync").sync()
     assert (result.unapproved, result.exit) == (("workspace.yaml",), Exit.REFUSED)
@@ -179,7 +182,9 @@ def test_what_is_pushed_on_top_of_an_approved_package_does_not_stop_it(synced: S
 
 
 def test_submit_release_gate_and_sync_refuse_more_of_an_item_that_nobody_approved(synced: Shop) -> None:
-    open_one = propose(synced, {"scripts/sales/clean.sql": "SELECT 3;\n"}, "script/clean", by="dev-2", name="open")
+    open_one = propose(
+        synced, {"scripts/sales/clean.sql": "SELECT 3;\n"}, "script/clean", by="dev-2", name="open"
+    )
     task = synced.person("dev-1")
     task.write({ORDERS: orders("task")})
     (submitted,) = task.submit("orders").items
@@ -187,7 +192,9 @@ def test_submit_release_gate_and_sync_refuse_more_of_an_item_that_nobody_approve
         synced,
         {
             ORDERS: orders("pushed"),
-            "scripts/sales/clean.script.yaml": synced.server.git("show", "main:scripts/sales/clean.script.yaml")
+            "scripts/sales/clean.script.yaml": synced.server.git(
+                "show", "main:scripts/sales/clean.script.yaml"
+            )
             + "\ndescription: pushed\n",
         },
         by="dev-2",
@@ -205,7 +212,12 @@ def test_submit_release_gate_and_sync_refuse_more_of_an_item_that_nobody_approve
 
 
 def test_a_package_that_git_merges_on_top_of_what_nobody_approved_is_refused(synced: Shop) -> None:
-    edit(synced.person("dev-2"), "scripts/sales/clean.script.yaml", "type: HiveSQL", "description: x\ntype: HiveSQL")
+    edit(
+        synced.person("dev-2"),
+        "scripts/sales/clean.script.yaml",
+        "type: HiveSQL",
+        "description: x\ntype: HiveSQL",
+    )
     name = propose(synced, {}, "script/clean", by="dev-2")
     push_to_main(synced, {"scripts/sales/clean.sql": "DROP TABLE orders;\n"})
     with pytest.raises(Refused, match="as nobody approved them"):

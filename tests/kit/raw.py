@@ -17,7 +17,7 @@ def commit_on(
     *options: str,
     sign: bool = True,
 ) -> CommitId:
-    """Make a commit on top of another one, with raw git in the person's clone, and leave the clone as it was."""
+    """Make a commit on top of another one in the person's clone, and leave the clone as it was."""
     clone = person.clone
     clone.git("fetch", "--quiet", "--prune", "origin")
     clone.git("stash", "--quiet", "--include-untracked")
@@ -53,7 +53,7 @@ def amend(
     *options: str,
     sign: bool = True,
 ) -> CommitId:
-    """Replace the one commit of a branch by one that holds other files as well, and force it onto the server."""
+    """Replace the one commit of a branch by one that holds other files as well, and force it there."""
     return push_on(
         person, branch, files, "by hand", "--amend", *options, base=f"origin/{branch}", sign=sign, force=True
     )

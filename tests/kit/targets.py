@@ -2,7 +2,8 @@
 
 Beside them, the steps that bring packages to production, and raw git to look at what came of them.
 
-Each target is a `Target` like any other. Who connects one reads the same folder, as runners on two machines would.
+Each target is a `Target` like any other. Whoever connects one reads the same folder, as runners on two
+machines would.
 """
 
 from __future__ import annotations
@@ -93,11 +94,7 @@ class PlantTarget:
 
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
-
-    @property
-    def is_transactional(self) -> bool:
-        """Whether one call makes all changes or none."""
-        return self._plant.is_transactional
+        self.is_transactional = plant.is_transactional
 
     def supports(self, job: Job) -> Sequence[Problem]:
         """Refuse the types of nodes that the plant does not know."""
@@ -167,7 +164,9 @@ class PlantTarget:
 
     def _failed(self, change: TargetChange, culprit: ItemKey) -> Outcome:
         seen = self._digest(self._plant.path_of(change.item))
-        return Outcome(status=OutcomeStatus.FAILED, deployed=seen, error=f"{culprit.name} is not to our taste")
+        return Outcome(
+            status=OutcomeStatus.FAILED, deployed=seen, error=f"{culprit.name} is not to our taste"
+        )
 
     def _digest(self, path: Path) -> Digest | None:
         if not path.exists():
@@ -232,7 +231,12 @@ def edit(person: Person, path: str, old: str, new: str) -> None:
 
 
 def propose(
-    shop: Shop, files: Mapping[str, str | None], *items: str, by: str = "dev-1", delete: bool = False, **more: Any
+    shop: Shop,
+    files: Mapping[str, str | None],
+    *items: str,
+    by: str = "dev-1",
+    delete: bool = False,
+    **more: Any,
 ) -> PackageName:
     """Submit items and release them as one package that awaits review."""
     person = shop.person(by)
@@ -242,7 +246,12 @@ def propose(
 
 
 def merged(
-    shop: Shop, files: Mapping[str, str | None], *items: str, by: str = "dev-1", yes: str = "dep-1", **more: Any
+    shop: Shop,
+    files: Mapping[str, str | None],
+    *items: str,
+    by: str = "dev-1",
+    yes: str = "dep-1",
+    **more: Any,
 ) -> PackageName:
     """Take items as far as the main branch: submit, release, approve; no sync."""
     package = propose(shop, files, *items, by=by, **more)
