@@ -19,7 +19,6 @@ from gitrelease.core.names import (
     ItemName,
     Kind,
     NameRefused,
-    fold,
     item_name,
     place_of,
 )
@@ -282,7 +281,11 @@ def _still_used(
             job = parse_job(parse(data, file=path).value, directory=place.directory)
         except GitReleaseError:
             continue  # what is approved was checked when it was approved
-        names = [name for _, name in job.scripts] if item.kind is Kind.SCRIPT else [*job.upstream, *job.called_jobs]
+        names = (
+            [name for _, name in job.scripts]
+            if item.kind is Kind.SCRIPT
+            else [*job.upstream, *job.called_jobs]
+        )
         if item.name in names:
             yield Finding(
                 code="still-used",

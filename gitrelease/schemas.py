@@ -179,7 +179,11 @@ def validate(document: Document, kind: str) -> list[Finding]:
 
 def value_problems(value: object, kind: str) -> list[Problem]:
     """Find what the schema of a kind does not allow in a value that no file holds, but a commit's message."""
-    return [problem for error in _checker(kind).iter_errors(cast("Any", value)) for problem in _problems(_fault(error))]
+    return [
+        problem
+        for error in _checker(kind).iter_errors(cast("Any", value))
+        for problem in _problems(_fault(error))
+    ]
 
 
 def _problems(fault: _Fault) -> Iterator[Problem]:

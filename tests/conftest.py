@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.shop import FIRST_ITEMS, Shop, open_shop
 from tests.kit.git import Bench, Clock, KeyRing
+from tests.kit.shop import FIRST_ITEMS, Shop, open_shop
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,18 @@ def test_libraries_stay_behind_their_door(path: Path) -> None:
 
 def test_core_knows_no_world() -> None:
     """`core` imports the standard library, `errors` and itself: no files, no git, no network, no clock."""
-    outside = {"os", "pathlib", "subprocess", "socket", "time", "random", "shutil", "tempfile", "secrets", "urllib"}
+    outside = {
+        "os",
+        "pathlib",
+        "subprocess",
+        "socket",
+        "time",
+        "random",
+        "shutil",
+        "tempfile",
+        "secrets",
+        "urllib",
+    }
     for path in (PACKAGE / "core").glob("*.py"):
         names = {module.split(".")[0] for module in imports(path)}
         assert not names & outside, path
@@ -89,7 +100,9 @@ def test_core_knows_no_world() -> None:
 
 def test_there_are_no_import_circles() -> None:
     """Modules of one package may import each other, but never in a circle."""
-    names = {".".join(("gitrelease", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in modules()}
+    names = {
+        ".".join(("gitrelease", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in modules()
+    }
     names = {name.removesuffix(".__init__"): path for name, path in names.items()}
     edges = {name: {m for m in imports(path) if m in names and m != name} for name, path in names.items()}
     done: set[str] = set()

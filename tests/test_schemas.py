@@ -1,5 +1,5 @@
 """Schemas: the complete examples pass, and whatever is wrong is said in one go, where it stands."""
-# ruff: noqa: E501 - long lines are what people see, and compared whole
+
 
 from __future__ import annotations
 

@@ -119,7 +119,11 @@ class Stage:
 
     def _environ(self, who: str) -> dict[str, str]:
         """Give everybody a home of their own: nothing of the real user's configuration plays a part."""
-        outer = {name: value for name, value in self.environ.items() if not name.startswith(("GIT_", "GITRELEASE_"))}
+        outer = {
+            name: value
+            for name, value in self.environ.items()
+            if not name.startswith(("GIT_", "GITRELEASE_"))
+        }
         mine = {
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
@@ -208,7 +212,9 @@ def _workspace(stage: Stage, keys: Path) -> str:
     for who, role in PEOPLE.items():
         members += f"  - id: {who}\n    emails: [{who}@shop.example]\n    roles: [{role}]\n"
         if stage.signs:
-            members += f'    keys: ["{(keys / who).with_suffix(".pub").read_text(encoding="utf-8").strip()}"]\n'
+            members += (
+                f'    keys: ["{(keys / who).with_suffix(".pub").read_text(encoding="utf-8").strip()}"]\n'
+            )
     return f"""\
 apiVersion: gitrelease/v1
 kind: Workspace
@@ -255,10 +261,15 @@ def _first_release(stage: Stage) -> str:
         _copy(sample / "workspace", omar, only=[name for name in _LATER if "streaming" in name])
     stage.type("dana", "gitrelease check")
     stage.type("dana", "gitrelease submit --all -m 'Orders and revenue, from the console'")
-    stage.tell("omar submits without gitrelease: one commit on a branch of the right name, and a plain git push.")
+    stage.tell(
+        "omar submits without gitrelease: one commit on a branch of the right name, and a plain git push."
+    )
     stage.type("omar", "git switch --quiet --create submit/job/page_views_live/v1")
     _numbered(omar / "jobs/web/streaming/page_views_live.job.yaml")
-    stage.type("omar", "git add jobs/web/streaming/page_views_live.job.yaml jobs/web/streaming/page_views_live.subjobs")
+    stage.type(
+        "omar",
+        "git add jobs/web/streaming/page_views_live.job.yaml jobs/web/streaming/page_views_live.subjobs",
+    )
     stage.type("omar", f"git commit --quiet{' -S' if stage.signs else ''} -m 'Page views as they happen'")
     stage.type("omar", "git push --quiet origin HEAD")
     stage.quietly("omar", "git switch --quiet main")
@@ -267,11 +278,15 @@ def _first_release(stage: Stage) -> str:
     stage.type("dana", "gitrelease task list")
     stage.type("dana", "gitrelease task list --name 'ordrs dly'")
     stage.type("dana", "gitrelease task view dws_orders_daily")
-    stage.tell("dana bundles everything that waits into one package. She cannot approve it, and vera may only look.")
+    stage.tell(
+        "dana bundles everything that waits into one package. She cannot approve it, and vera may only look."
+    )
     package = _package(stage.type("dana", "gitrelease release --all -m 'Orders, revenue and page views'"))
     stage.type("dana", f"gitrelease package approve {package}", expect=1)
     stage.type("vera", f"gitrelease package approve {package}", expect=1)
-    stage.tell("devi reads what would change, and says yes. That was the approval that was missing, so it merges.")
+    stage.tell(
+        "devi reads what would change, and says yes. That was the approval that was missing, so it merges."
+    )
     stage.type("devi", "gitrelease package list --reviewer @me")
     stage.type("devi", f"gitrelease package diff {package} --stat")
     stage.type("devi", f"gitrelease package approve {package} -m 'Numbers agree with the console'")
@@ -303,8 +318,12 @@ def _second_release(stage: Stage) -> str:
         _copy(sample / "second", stage.clone_of("dana"))
     stage.type("dana", "gitrelease status", expect=0)
     stage.type("dana", "gitrelease submit --all -m 'Revenue by channel'")
-    stage.tell("devi releases it this time, so devi is an author of the package, and nobody approves their own work.")
-    package = _package(stage.type("devi", "gitrelease release --all -m 'Revenue by channel; traffic at 03:15'"))
+    stage.tell(
+        "devi releases it this time, so devi is an author of the package, and nobody approves their own work."
+    )
+    package = _package(
+        stage.type("devi", "gitrelease release --all -m 'Revenue by channel; traffic at 03:15'")
+    )
     stage.type("devi", f"gitrelease package approve {package}", expect=1)
     stage.type("ada", f"gitrelease package approve {package}")
     stage.type("sync", "gitrelease sync")
@@ -317,7 +336,9 @@ def _look_back(stage: Stage, first: str, second: str) -> None:
     stage.type("vera", f"gitrelease compare {first} {second}")
     stage.type("vera", "gitrelease version list web_traffic_daily")
     stage.tell("Going back is a package like any other: somebody else has to approve it.")
-    stage.type("devi", f"gitrelease rollback {second} --item job/web_traffic_daily -m 'Too late for the report'")
+    stage.type(
+        "devi", f"gitrelease rollback {second} --item job/web_traffic_daily -m 'Too late for the report'"
+    )
     stage.type("vera", "gitrelease package list")
     stage.type("dana", "gitrelease status")
     stage.tell("Anyone with a clone can check the whole past, offline.")

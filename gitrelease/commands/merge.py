@@ -83,8 +83,12 @@ def _judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
     if review is None:
         became = now.archive.outcome(package)
         if became is not None:
-            raise Refused(f"{package} is {became.status}", hint="make a new package with `gitrelease release`")
-        raise NotFound(f"there is no package {package}", hint="`gitrelease package list` shows the packages there are")
+            raise Refused(
+                f"{package} is {became.status}", hint="make a new package with `gitrelease release`"
+            )
+        raise NotFound(
+            f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
+        )
     return judge_branch(desk.repo, desk.forge, now.ground, review)
 
 
@@ -114,7 +118,9 @@ def _merge(desk: Desk, now: Situation, judged: Judged) -> CommitId:
     found = difference_of(desk.repo.diff(desk.repo.tree_of(now.main), tree))
     faults: list[Reason] = unexpected(package.manifest.difference(package.manifest_id), found)
     if faults:
-        raise Refused(f"merging {package.manifest.name} would not give what was approved: {faults[0].message}")
+        raise Refused(
+            f"merging {package.manifest.name} would not give what was approved: {faults[0].message}"
+        )
     names = ", ".join(str(opinion.actor.member) for opinion in judged.verdict.approvals)
     message = f"Merge package {package.manifest.name}\n\nApproved by {names}.\n"
     return desk.forge.merge(judged.review, main=now.main, tree=tree, message=message)

@@ -90,7 +90,9 @@ def _release(desk: Desk, bundle: Bundle, *, dry_run: bool) -> Released:
         if not dry_run:
             _complete(desk, now, old)
         asked = old.manifest.reviewers
-        return Released(manifest=old.manifest, head=old.head, asked=asked, findings=(), is_dry_run=dry_run, is_old=True)
+        return Released(
+            manifest=old.manifest, head=old.head, asked=asked, findings=(), is_dry_run=dry_run, is_old=True
+        )
     _refuse_unfit(now, chosen)
     tasks = [standing.task for standing in chosen]
     items = plan_items(desk, now, tasks, package := _name(desk, now, bundle, tasks))
@@ -131,7 +133,8 @@ def _chosen(standings: Standings, bundle: Bundle, who: MemberId) -> list[TaskSta
         chosen[str(one.task.id)] = one
     if len(chosen) > MOST_TASKS:
         raise Refused(
-            f"{len(chosen)} tasks are more than the {MOST_TASKS} that one package holds", hint="release them in parts"
+            f"{len(chosen)} tasks are more than the {MOST_TASKS} that one package holds",
+            hint="release them in parts",
         )
     return list(chosen.values())
 
@@ -203,7 +206,9 @@ def _refuse_unfit(now: Situation, chosen: Sequence[TaskStanding]) -> None:
 
 def _name(desk: Desk, now: Situation, bundle: Bundle, tasks: Sequence[Task]) -> PackageName:
     """Name the package, and refuse a name that was ever used: released, rejected or open."""
-    name = package_name(bundle.name) if bundle.name else default_name([task.item for task in tasks], desk.now())
+    name = (
+        package_name(bundle.name) if bundle.name else default_name([task.item for task in tasks], desk.now())
+    )
     if is_taken(now, name):
         raise Refused(
             f"there was a package {name} before", hint="give another --name" if bundle.name else "try again"
@@ -310,7 +315,9 @@ def check_reviewer(workspace: Workspace, text: str, authors: frozenset[MemberId]
     """Refuse somebody as reviewer who is unknown, an author, or may not approve."""
     member = workspace.member(text) or workspace.member_with_email(text)
     if member is None:
-        raise NotFound(f"{text!r} is no member of the workspace", hint="`gitrelease workspace reviewers` lists who may")
+        raise NotFound(
+            f"{text!r} is no member of the workspace", hint="`gitrelease workspace reviewers` lists who may"
+        )
     if member.id in authors:
         raise Refused(f"{member.id} made part of this package, and nobody reviews their own work")
     if not may_approve(workspace, member.id):
@@ -324,7 +331,9 @@ def check_reviewer(workspace: Workspace, text: str, authors: frozenset[MemberId]
 def check_plan(desk: Desk, now: Situation, items: Sequence[PlannedItem]) -> list[Finding]:
     """Check the items together, as they would be; errors refuse the release."""
     drafts = [
-        Draft(item=planned.item, version=planned.after.version, files=file_bytes(desk.repo, planned.after.files))
+        Draft(
+            item=planned.item, version=planned.after.version, files=file_bytes(desk.repo, planned.after.files)
+        )
         for planned in items
     ]
     findings = check_drafts(
@@ -347,9 +356,9 @@ def publish(desk: Desk, now: Situation, manifest: Manifest, tasks: Sequence[Task
     tree = with_package(desk.repo, desk.repo.tree_of(now.main), manifest.difference(blob))
     authors = {task.submitter.person.email: task.submitter.person for task in tasks}
     authors.pop(desk.pen.identity.email, None)
-    credits = "".join(f"Co-authored-by: {person.name} <{email}>\n" for email, person in authors.items())
+    thanks = "".join(f"Co-authored-by: {person.name} <{email}>\n" for email, person in authors.items())
     body = f"{manifest.description}\n\n" if manifest.description else ""
-    message = f"Release {manifest.name}\n\n{body}{credits}"
+    message = f"Release {manifest.name}\n\n{body}{thanks}"
     head = desk.pen.commit(desk.repo, tree=tree, parents=(now.main,), message=message.rstrip() + "\n")
     desk.forge.propose(Proposed(manifest=manifest, manifest_id=BlobId(blob), head=head), head, None)
     return head

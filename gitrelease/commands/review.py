@@ -52,7 +52,9 @@ def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
     became = now.ledger.summary(package) or now.archive.outcome(package)
     if became is not None:
         raise Refused(f"{package} is {became.status}", hint="make a new package with `gitrelease release`")
-    raise NotFound(f"there is no package {package}", hint="`gitrelease package list` shows the packages there are")
+    raise NotFound(
+        f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
+    )
 
 
 def judge(desk: Desk, now: Situation, package: PackageName) -> Judged:
@@ -74,7 +76,9 @@ def _approve(desk: Desk, package: PackageName, message: str) -> Said:
     if judged.review is None:
         raise Refused(f"{package} has no review")
     if who in judged.package.authors | judged.package.manifest.claimed_authors:
-        raise Refused(f"{who} made part of {package}, and nobody approves their own work", hint="ask another reviewer")
+        raise Refused(
+            f"{who} made part of {package}, and nobody approves their own work", hint="ask another reviewer"
+        )
     if judged.package.faults:
         raise Refused(
             f"{package} cannot be approved: {judged.package.faults[0].message}",
@@ -90,7 +94,9 @@ def _still_judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
         return judge(desk, now, package)
     judged = merged[0].judged
     if judged is None or judged.review is None:
-        raise Refused(f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`")
+        raise Refused(
+            f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`"
+        )
     return judged
 
 
@@ -109,7 +115,12 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     settlement = Settlement.REJECTED if say is Say.REJECT else Settlement.REVOKED
     became = now.archive.outcome(package)
     who = desk.forge.whoami(now.workspace).member
-    if became is not None and became.status == str(settlement) and package_ref(package) not in now.refs and who:
+    if (
+        became is not None
+        and became.status == str(settlement)
+        and package_ref(package) not in now.refs
+        and who
+    ):
         return Said(package=package, head=now.main, say=say, by=who, was_said=True)
     if say is Say.REJECT:
         who = desk.allowed(Action.APPROVE, now.workspace)
@@ -127,7 +138,9 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     if who is None:
         raise AssertionError("authorize lets nobody unknown do anything")
     if say is Say.REJECT and who in authors:
-        raise Refused(f"{who} made part of {package}", hint=f"take it back: `gitrelease package revoke {package}`")
+        raise Refused(
+            f"{who} made part of {package}", hint=f"take it back: `gitrelease package revoke {package}`"
+        )
     said = _say(desk, now, judged, who, say, message)
     review = desk.forge.find(package, now.workspace) or review
     closed = judge_branch(desk.repo, desk.forge, now.ground, review)
@@ -160,7 +173,9 @@ def _say(desk: Desk, now: Situation, judged: Judged, who: MemberId, say: Say, me
     review = judged.review
     if review is None:
         raise AssertionError("whoever speaks has a review to speak of")
-    mine = [opinion for opinion in review.opinions if opinion.actor.member == who and opinion.say is not Say.ASK]
+    mine = [
+        opinion for opinion in review.opinions if opinion.actor.member == who and opinion.say is not Say.ASK
+    ]
     same = bool(mine) and mine[-1].say is say and mine[-1].manifest == judged.package.manifest_id
     if not same:
         statement = Statement(
@@ -209,5 +224,3 @@ def add_reviewer(desk: Desk, package: PackageName, reviewer: str) -> Said:
         return Said(package=package, head=judged.package.head, say=Say.ASK, by=who, was_said=asked in known)
 
     return until_first(attempt)
-
-

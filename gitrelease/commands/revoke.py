@@ -55,7 +55,8 @@ def _revoke(desk: Desk, texts: Sequence[str]) -> Revoked:
     superseded = {
         one.task.id: one.task
         for one in standings.tasks
-        if one.state is TaskState.SUPERSEDED and any(task.supersedes_task(one.task) for task in chosen.values())
+        if one.state is TaskState.SUPERSEDED
+        and any(task.supersedes_task(one.task) for task in chosen.values())
     }
     superseded = {id_: task for id_, task in superseded.items() if id_ not in chosen}
     if chosen:
@@ -90,5 +91,7 @@ def _was_revoked(now: Situation, text: str) -> TaskId:
             if task.id == wanted and task.settlement is Settlement.REVOKED:
                 return task.id
             if task.id == wanted:
-                raise Refused(f"{task.id} was {task.settlement}", hint="what was released goes back by `rollback`")
+                raise Refused(
+                    f"{task.id} was {task.settlement}", hint="what was released goes back by `rollback`"
+                )
     raise NotFound(f"there is no task {text!r}", hint="`gitrelease task list` shows the tasks there are")

@@ -127,11 +127,11 @@ def _unsubmitted(desk: Desk, now: Situation) -> tuple[tuple[ItemKey, ...], tuple
         )
         released = {path: pin.blob for path, pin in state.files.items()} if state else {}
         if pulled is not None:
-            here = item_entries_at(desk.repo, pulled, item, states_here[item])
+            here = item_entries_at(desk.repo, pulled, states_here[item])
             if mine == {path: entry.id for path, entry in here.items()}:
                 continue
         frozen = [
-            {path: entry.id for path, entry in item_entries_at(desk.repo, commit, item, state).items()}
+            {path: entry.id for path, entry in item_entries_at(desk.repo, commit, state).items()}
             for id_, commit in waiting.items()
             if id_.item == item
         ]

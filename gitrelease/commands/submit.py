@@ -54,7 +54,9 @@ class CheckFailed(Refused):
         first = errors[0]
         where = f"{first.file}:{first.line or 1}"
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-        super().__init__(f"{where}: {first.message}{more}", hint=first.hint or "`gitrelease check` lists all findings")
+        super().__init__(
+            f"{where}: {first.message}{more}", hint=first.hint or "`gitrelease check` lists all findings"
+        )
 
 
 class PendingByOther(Refused):
@@ -191,7 +193,9 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
         for v in versions
     ]
     if dry_run:
-        return SubmitResult(items=(*result, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=True)
+        return SubmitResult(
+            items=(*result, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=True
+        )
 
     commits = {v.id: _freeze(desk, now, v, request.description) for v in versions}
     _push(desk, now, versions, commits, who)
@@ -202,7 +206,9 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
         Submitted(item=s.item, change=s.change, task=s.task, supersedes=s.supersedes, commit=commits[v.id])
         for s, v in zip(result, versions, strict=True)
     ]
-    return SubmitResult(items=(*done, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=False)
+    return SubmitResult(
+        items=(*done, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=False
+    )
 
 
 def _source(desk: Desk, now: Situation, ref: str | None) -> Source:
@@ -267,7 +273,9 @@ def _version(
         if document is not None and isinstance(source, AtCommit):
             raise Refused(f"{item} is still there at {request.ref}", hint="delete its files in that commit")
         if state is None or not state.exists:
-            raise NotFound(f"{item} was never released, so there is nothing to delete", hint="remove the files")
+            raise NotFound(
+                f"{item} was never released, so there is nothing to delete", hint="remove the files"
+            )
         return _Version(item=item, number=number, change=Change.DELETE, state=state, files={}, working=None)
     if document is None:
         known = state is not None and state.exists
@@ -280,7 +288,9 @@ def _version(
     files = {**raw, document: _numbered(raw[document], document, number)}
     if state is not None and state.exists:
         same = {**raw, document: _numbered(raw[document], document, state.version)}
-        if {path: git_hash(data) for path, data in same.items()} == {p: pin.blob for p, pin in state.files.items()}:
+        if {path: git_hash(data) for path, data in same.items()} == {
+            p: pin.blob for p, pin in state.files.items()
+        }:
             told = Submitted(item=item, change=None, task=None, note=f"is what version {state.version} is")
             return _Idle(told=told)
     working = None if isinstance(source, AtCommit) else (document, raw[document])
@@ -313,7 +323,9 @@ def _already(version: _Version, mine: Sequence[Task]) -> _Version | _Idle:
         files[document] = _numbered(files[document], document, last.id.version)
     if {path: git_hash(data) for path, data in files.items()} != last.after or before != last.before:
         return version
-    told = Submitted(item=version.item, change=None, task=last.id, commit=last.commit, note=f"awaits release as {last.id}")
+    told = Submitted(
+        item=version.item, change=None, task=last.id, commit=last.commit, note=f"awaits release as {last.id}"
+    )
     numbered = None if version.working is None else (*version.working, files[version.working[0]])
     return _Idle(told=told, numbered=numbered)
 
@@ -372,7 +384,7 @@ def _crowded(desk: Desk, now: Situation, versions: Sequence[_Version]) -> list[F
                 Finding(
                     code="directory-full",
                     file=min(paths),
-                    message=f"{folder} would hold {len(held | paths)} entries; a directory holds at most {MOST_ENTRIES}",
+                    message=f"{folder} would hold {len(held | paths)} entries, and {MOST_ENTRIES} are the most",
                     hint="put it into another directory",
                 )
             )
@@ -392,7 +404,11 @@ def _freeze(desk: Desk, now: Situation, version: _Version, description: str | No
 
 
 def _push(
-    desk: Desk, now: Situation, versions: Sequence[_Version], commits: Mapping[TaskId, CommitId], who: MemberId
+    desk: Desk,
+    now: Situation,
+    versions: Sequence[_Version],
+    commits: Mapping[TaskId, CommitId],
+    who: MemberId,
 ) -> None:
     """Create all branches and archive what they supersede, at once."""
     if not versions:
@@ -403,7 +419,8 @@ def _push(
         entry = ArchiveEntry(
             by=who,
             tasks=tuple(
-                SettledTask(id=task.id, commit=task.commit, settlement=Settlement.SUPERSEDED) for task in retired
+                SettledTask(id=task.id, commit=task.commit, settlement=Settlement.SUPERSEDED)
+                for task in retired
             ),
         )
         moves += [RefMove(ref=task_ref(task.id), new=None, expected=task.commit) for task in retired]

@@ -129,7 +129,7 @@ def version_diff(desk: Desk, item: str, numbers: Sequence[int] = ()) -> Comparis
             sides.append((str(TaskId(item=key, version=number)), shown, _read(desk.repo, version.files)))
     else:
         state = read_states(desk.repo, now.main, [key])[key]
-        entries = item_entries_at(desk.repo, now.main, key, state)
+        entries = item_entries_at(desk.repo, now.main, state)
         shown = state.version if state and state.exists else None
         sides.append((now.ledger.main, shown, _read(desk.repo, held_files(entries))))
     if len(sides) == 1:

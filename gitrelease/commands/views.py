@@ -49,7 +49,9 @@ def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = F
     status = status_of(
         event=None, outcomes=(), settlement=None, is_merged=is_merged, review=review, verdict=verdict
     )
-    return summary_of(desk, now.workspace, manifest, judged.package.head, judged.tasks, review, verdict, status)
+    return summary_of(
+        desk, now.workspace, manifest, judged.package.head, judged.tasks, review, verdict, status
+    )
 
 
 def summary_of(
@@ -247,7 +249,9 @@ def list_packages(desk: Desk, wanted: PackageFilter, paging: Paging) -> Listed[S
         if (wanted.status is None or one.status is wanted.status)
         and (wanted.applicant is None or is_person(one.applicant, wanted.applicant))
         and (reviewer is None or any(is_person(person, reviewer) for person in one.reviewers))
-        and (wanted.released_by is None or (one.released_by and is_person(one.released_by, wanted.released_by)))
+        and (
+            wanted.released_by is None or (one.released_by and is_person(one.released_by, wanted.released_by))
+        )
         and wanted.applied.has(one.applied_at)
         and wanted.released.has(one.released_at)
     ]
@@ -268,7 +272,9 @@ def all_packages(desk: Desk, now: Situation) -> list[Summary]:
         if review.package in known:
             continue
         try:
-            found[review.package] = summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review))
+            found[review.package] = summarize(
+                desk, now, judge_branch(desk.repo, desk.forge, now.ground, review)
+            )
         except GitReleaseError:
             continue  # a branch that holds no manifest is no package; `gitrelease check` says what is wrong
     return list(found.values())
@@ -298,7 +304,9 @@ def find_package(desk: Desk, now: Situation, package: PackageName) -> Summary:
         return summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review))
     if became := now.archive.outcome(package):
         return became
-    raise NotFound(f"there is no package {package}", hint="`gitrelease package list` shows the packages there are")
+    raise NotFound(
+        f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
+    )
 
 
 def view_task(desk: Desk, text: str) -> TaskStanding:

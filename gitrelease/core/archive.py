@@ -8,7 +8,17 @@ from enum import StrEnum
 from typing import cast
 
 from gitrelease.core.item import API_VERSION
-from gitrelease.core.names import CommitId, ItemKey, MemberId, PackageName, TaskId, fold, package_name, shard, task_id
+from gitrelease.core.names import (
+    CommitId,
+    ItemKey,
+    MemberId,
+    PackageName,
+    TaskId,
+    fold,
+    package_name,
+    shard,
+    task_id,
+)
 
 
 class Settlement(StrEnum):
@@ -81,7 +91,12 @@ def entry_document(entry: ArchiveEntry) -> dict[str, object]:
         "log": entry.log,
         "message": entry.message,
         "tasks": [
-            {"id": str(task.id), "commit": task.commit, "settlement": task.settlement, "package": task.package}
+            {
+                "id": str(task.id),
+                "commit": task.commit,
+                "settlement": task.settlement,
+                "package": task.package,
+            }
             for task in entry.tasks
         ],
     }

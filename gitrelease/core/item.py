@@ -87,7 +87,9 @@ def files_problems(item: ItemKey, paths: Iterable[str]) -> list[Problem]:
             problems.append(Problem(code="stray-file", message=refusal.message, hint=refusal.hint))
             continue
         if place.item != item:
-            problems.append(Problem(code="other-item", message=f"{path} belongs to {place.item}, not to {item}"))
+            problems.append(
+                Problem(code="other-item", message=f"{path} belongs to {place.item}, not to {item}")
+            )
         elif place.is_document:
             documents.append(path)
         else:
@@ -110,7 +112,9 @@ def files_problems(item: ItemKey, paths: Iterable[str]) -> list[Problem]:
     else:
         strays = [path for path in contents if not path.startswith(f"{parent}/{item.name}.subjobs/")]
     problems += [
-        Problem(code="other-directory", message=f"{path} is not beside {documents[0]}", hint="move them together")
+        Problem(
+            code="other-directory", message=f"{path} is not beside {documents[0]}", hint="move them together"
+        )
         for path in strays
     ]
     return problems

@@ -146,7 +146,11 @@ class TargetStanding:
 
 def standing_document(standing: TargetStanding) -> dict[str, object]:
     """Write how a target was last left."""
-    return {"state": standing.state, "mapping": standing.mapping, "behind": [str(item) for item in standing.behind]}
+    return {
+        "state": standing.state,
+        "mapping": standing.mapping,
+        "behind": [str(item) for item in standing.behind],
+    }
 
 
 def parse_standing(value: Mapping[str, object]) -> TargetStanding:
@@ -245,7 +249,8 @@ def parse_receipt(value: Mapping[str, object]) -> Receipt:
         evidence=None if evidence is None else _parse_evidence(cast("Mapping[str, object]", evidence)),
         results=tuple(_parse_result(entry) for entry in _sequence(value, "results")),
         reasons=tuple(
-            Reason(code=str(entry["code"]), message=str(entry["message"])) for entry in _sequence(value, "reasons")
+            Reason(code=str(entry["code"]), message=str(entry["message"]))
+            for entry in _sequence(value, "reasons")
         ),
         items=tuple(item_key(text) for text in cast("Sequence[str]", value.get("items", ()))),
         targets=tuple(cast("Sequence[str]", value.get("targets", ()))),

@@ -38,7 +38,9 @@ _NAME = re.compile(rf"[A-Za-z0-9_.\-{_IDEOGRAPHS}]+")
 _DIRECTORY_PART = re.compile(rf"[A-Za-z0-9_\-{_IDEOGRAPHS}]{{1,64}}")
 _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 # Windows opens a device when a file is called one of these, whatever its ending.
-_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))})
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
+)
 
 
 class NameRefused(GitReleaseError):
@@ -140,7 +142,9 @@ def directory(text: str) -> Directory:
         )
     for part in parts:
         if unicodedata.normalize("NFC", part) != part or fold(part) in _DEVICES:
-            raise NameRefused(f"the directory {text!r} has the part {part!r}, which not every file system can hold")
+            raise NameRefused(
+                f"the directory {text!r} has the part {part!r}, which not every file system can hold"
+            )
     if len(parts) > DIRECTORY_LEVELS:
         raise NameRefused(f"the directory {text!r} is deeper than {DIRECTORY_LEVELS} levels")
     return Directory(text)

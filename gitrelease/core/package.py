@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from gitrelease.core.finding import AllowedSecret
 from gitrelease.core.content import Difference, Held, difference
+from gitrelease.core.finding import AllowedSecret
 from gitrelease.core.item import (
     API_VERSION,
     Change,
@@ -27,7 +27,6 @@ from gitrelease.core.names import (
     MemberId,
     PackageName,
     TaskId,
-    fold,
     item_key,
     manifest_path,
     package_name,
@@ -207,7 +206,9 @@ def faults_of(
 
     def expect(wanted: str, found: str, what: str) -> None:
         if wanted != found:
-            faults.append(Reason(code="foreign", message=f"the manifest names the {what} {found}, not {wanted}"))
+            faults.append(
+                Reason(code="foreign", message=f"the manifest names the {what} {found}, not {wanted}")
+            )
 
     expect(branch, manifest.name, "package")
     expect(workspace, manifest.workspace, "workspace")
@@ -215,14 +216,21 @@ def faults_of(
     expect(main, manifest.main, "main branch")
     if len(manifest.items) > MOST_TASKS:
         faults.append(
-            Reason(code="too-many", message=f"{len(manifest.items)} tasks are more than the {MOST_TASKS} of one package")
+            Reason(
+                code="too-many",
+                message=f"{len(manifest.items)} tasks are more than the {MOST_TASKS} of one package",
+            )
         )
     if not manifest.items and not manifest.restores:
         faults.append(Reason(code="empty", message="the package changes nothing"))
     if manifest.touches_workspace and len(manifest.items) > 1:
         faults.append(Reason(code="workspace-with-others", message="a change of the workspace travels alone"))
-    if (manifest.purpose is Purpose.RESTORE) != bool(manifest.restores) or (manifest.restores and manifest.items):
-        faults.append(Reason(code="purpose", message="only a restore puts paths back, and it does nothing else"))
+    if (manifest.purpose is Purpose.RESTORE) != bool(manifest.restores) or (
+        manifest.restores and manifest.items
+    ):
+        faults.append(
+            Reason(code="purpose", message="only a restore puts paths back, and it does nothing else")
+        )
     names: dict[tuple[Kind, str], ItemKey] = {}
     for planned in manifest.items:
         other = names.setdefault(planned.item.folded, planned.item)
@@ -237,7 +245,10 @@ def _faults_of_item(planned: PlannedItem) -> list[Reason]:
     number = planned.before.version if planned.before else 0
     if planned.after.version <= number:
         faults.append(
-            Reason(code="version", message=f"{planned.item} would go from version {number} to {planned.after.version}")
+            Reason(
+                code="version",
+                message=f"{planned.item} would go from version {number} to {planned.after.version}",
+            )
         )
     was = planned.before is not None and planned.before.exists
     expected = {
@@ -285,9 +296,17 @@ def unexpected(expected: Difference, found: Difference) -> list[Reason]:
         if expected.get(path) == found.get(path):
             continue
         if path not in expected:
-            faults.append(Reason(code="more-than-manifest", message=f"it changes {path}, which its manifest does not name"))
+            faults.append(
+                Reason(
+                    code="more-than-manifest", message=f"it changes {path}, which its manifest does not name"
+                )
+            )
         elif path not in found:
-            faults.append(Reason(code="less-than-manifest", message=f"it does not change {path}, which its manifest names"))
+            faults.append(
+                Reason(
+                    code="less-than-manifest", message=f"it does not change {path}, which its manifest names"
+                )
+            )
         else:
             faults.append(Reason(code="other-bytes", message=f"{path} is not what its manifest pins"))
     return faults
@@ -314,7 +333,8 @@ def manifest_document(manifest: Manifest) -> dict[str, object]:
         document["items"] = [_planned_document(planned) for planned in manifest.items]
     if manifest.restores:
         document["restores"] = [
-            {"path": entry.path, "found": entry.found, "approved": entry.approved} for entry in manifest.restores
+            {"path": entry.path, "found": entry.found, "approved": entry.approved}
+            for entry in manifest.restores
         ]
     return document
 
@@ -333,7 +353,8 @@ def _planned_document(planned: PlannedItem) -> dict[str, object]:
         document["formattingOnly"] = True
     if planned.allowed_secrets:
         document["allowedSecrets"] = [
-            {"file": entry.file, "line": entry.line, "reason": entry.reason} for entry in planned.allowed_secrets
+            {"file": entry.file, "line": entry.line, "reason": entry.reason}
+            for entry in planned.allowed_secrets
         ]
     return document
 
@@ -381,7 +402,9 @@ def _parse_planned(value: Mapping[str, object]) -> PlannedItem:
         record_after=cast("BlobId", record["after"]),
         formatting_only=value.get("formattingOnly", False) is True,
         allowed_secrets=tuple(
-            AllowedSecret(file=str(entry["file"]), line=cast("int", entry["line"]), reason=str(entry["reason"]))
+            AllowedSecret(
+                file=str(entry["file"]), line=cast("int", entry["line"]), reason=str(entry["reason"])
+            )
             for entry in secrets
         ),
     )

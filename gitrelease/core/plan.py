@@ -83,7 +83,9 @@ def deployable_script(
 ) -> Deployable:
     """Make what production holds of a script, its content inside."""
     body = script_body(switch_names(document, mappings), content, directory=directory)
-    return Deployable(item=item, directory=directory, files={f"{stem_of(item)}.script": production_json(body)})
+    return Deployable(
+        item=item, directory=directory, files={f"{stem_of(item)}.script": production_json(body)}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +141,9 @@ def in_order(changes: Sequence[TargetChange]) -> list[list[TargetChange]]:
         order: Sequence[Sequence[str]] = layers(after)
     else:
         # Jobs may wait for each other across days; then scripts go first and the jobs go together.
-        order = [sorted(str(item) for item in wanted if item.kind is kind) for kind in (Kind.SCRIPT, Kind.JOB)]
+        order = [
+            sorted(str(item) for item in wanted if item.kind is kind) for kind in (Kind.SCRIPT, Kind.JOB)
+        ]
     groups = [[by_name[name] for name in layer] for layer in order if layer]
     gone = [change for change in changes if change.wanted is None]
     if gone:

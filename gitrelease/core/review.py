@@ -119,7 +119,9 @@ def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion
     vetoes = [
         opinion
         for who, opinion in last.items()
-        if opinion.say is Say.REJECT and may_approve(workspace, who) and not _lifted(workspace, opinion, authors)
+        if opinion.say is Say.REJECT
+        and may_approve(workspace, who)
+        and not _lifted(workspace, opinion, authors)
     ]
     said_yes = {opinion.actor.member for opinion in approvals if opinion.actor.member}
     return Verdict(
@@ -127,7 +129,12 @@ def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion
         head=package.head,
         approvals=tuple(approvals),
         vetoes=tuple(vetoes),
-        reasons=(*package.faults, *package.obstacles, *_no_right(workspace, manifest, package), *(_veto(veto) for veto in vetoes)),
+        reasons=(
+            *package.faults,
+            *package.obstacles,
+            *_no_right(workspace, manifest, package),
+            *(_veto(veto) for veto in vetoes),
+        ),
         missing=tuple(_missing(workspace, manifest, authors, said_yes)),
     )
 
@@ -160,7 +167,10 @@ def _no_right(workspace: Workspace, manifest: Manifest, package: Proposed) -> li
     action = Action.ROLL_BACK if manifest.purpose is Purpose.ROLLBACK else Action.RELEASE
     if not workspace.may(manifest.applicant, action):
         reasons.append(
-            Reason(code="applicant", message=f"the applicant {manifest.applicant} may not {action} in this workspace")
+            Reason(
+                code="applicant",
+                message=f"the applicant {manifest.applicant} may not {action} in this workspace",
+            )
         )
     if manifest.purpose in {Purpose.RELEASE, Purpose.IMPORT}:
         submitters = dict.fromkeys(who for planned in manifest.items for who in planned.submitters)
@@ -184,7 +194,9 @@ def _missing(
     review = workspace.review
     needed = max(1, review.rollback_approvals if manifest.purpose is Purpose.ROLLBACK else review.approvals)
     if len(said_yes) < needed:
-        could = [who for who in workspace.who_may(Action.APPROVE) if who not in authors and who not in said_yes]
+        could = [
+            who for who in workspace.who_may(Action.APPROVE) if who not in authors and who not in said_yes
+        ]
         missing.append(
             Reason(
                 code="approvals",
@@ -195,7 +207,9 @@ def _missing(
         admins = [who for who in workspace.who_may(Action.APPROVE_WORKSPACE) if who not in authors]
         if not said_yes & set(admins):
             missing.append(
-                Reason(code="admin", message=f"an admin's approval, as the workspace changes, {_from(admins)}")
+                Reason(
+                    code="admin", message=f"an admin's approval, as the workspace changes, {_from(admins)}"
+                )
             )
     for rule in workspace.rules_for(manifest.paths):
         missing += _missing_for(workspace, rule, authors, said_yes)
@@ -217,7 +231,11 @@ def _missing_for(
         and (workspace.member(who) is None or may_approve(workspace, MemberId(who)))
     ]
     where = ", ".join(rule.paths)
-    return [Reason(code="required", message=f"{short} more of {rule.approvals} required for {where}, {_from(could)}")]
+    return [
+        Reason(
+            code="required", message=f"{short} more of {rule.approvals} required for {where}, {_from(could)}"
+        )
+    ]
 
 
 def _from(people: Sequence[str]) -> str:

@@ -46,7 +46,9 @@ def not_a_rollback(
         same_but_for_number: for each item, whether its files are those before that release but for the number.
     """
     if earlier is None:
-        return [Reason(code="rollback", message=f"it rolls back {manifest.rolls_back}, which was never released")]
+        return [
+            Reason(code="rollback", message=f"it rolls back {manifest.rolls_back}, which was never released")
+        ]
     known = {planned.item for planned in earlier.items}
     reasons = [
         Reason(code="rollback", message=f"{planned.item} was not part of {earlier.name}")

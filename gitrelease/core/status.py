@@ -132,7 +132,9 @@ def approval_views(opinions: Iterable[Opinion]) -> tuple[ApprovalView, ...]:
     return tuple(
         ApprovalView(
             person=opinion.actor.person,
-            verdict={Say.APPROVE: "approved", Say.REJECT: "changes-requested", Say.WITHDRAW: "withdrawn"}[opinion.say],
+            verdict={Say.APPROVE: "approved", Say.REJECT: "changes-requested", Say.WITHDRAW: "withdrawn"}[
+                opinion.say
+            ],
             at=opinion.at,
             commit=opinion.head,
             message=opinion.message,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache, cached_property
 from typing import assert_never, cast
 
-from gitrelease.core.finding import Key, Problem, Severity
+from gitrelease.core.finding import Problem, Severity
 from gitrelease.core.names import MemberId, fold
 from gitrelease.errors import GitReleaseError
 
@@ -352,9 +352,7 @@ def workspace_problems(workspace: Workspace) -> list[Problem]:
     return problems
 
 
-def _shared(
-    workspace: Workspace, what: str, values: Callable[[Member], Sequence[object]]
-) -> list[Problem]:
+def _shared(workspace: Workspace, what: str, values: Callable[[Member], Sequence[object]]) -> list[Problem]:
     """Find a value that two members claim; who they are could then not be told apart."""
     owners: dict[object, int] = {}
     problems = []

@@ -34,7 +34,9 @@ class Forge(Protocol):
     def whoami(self, workspace: Workspace) -> Actor:
         """Say who is at the keyboard, as the forge would record it."""
 
-    def authors(self, branches: Mapping[RefName, CommitId], workspace: Workspace) -> Mapping[RefName, Sequence[Actor]]:
+    def authors(
+        self, branches: Mapping[RefName, CommitId], workspace: Workspace
+    ) -> Mapping[RefName, Sequence[Actor]]:
         """Say who made or pushed each of these branches."""
 
     def reviews(self, workspace: Workspace) -> Sequence[Review]:

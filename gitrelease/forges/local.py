@@ -66,7 +66,9 @@ class LocalForge:
         doubt = None if member else f"is {who.email}, which is no member's address"
         return Actor(person=person, member=member.id if member else None, doubt=doubt)
 
-    def authors(self, branches: Mapping[RefName, CommitId], workspace: Workspace) -> Mapping[RefName, Sequence[Actor]]:
+    def authors(
+        self, branches: Mapping[RefName, CommitId], workspace: Workspace
+    ) -> Mapping[RefName, Sequence[Actor]]:
         """Say who made the commit that each branch is; a task and a package are one commit each."""
         actors = identify(self._repo, branches.values(), workspace)
         return {ref: (actors[commit],) for ref, commit in branches.items()}
@@ -105,7 +107,9 @@ class LocalForge:
             tree=self._repo.tree_of(review.head),
             # The head is a parent so that what was reviewed stays, whatever becomes of its branch.
             parents=(*before, review.head),
-            message=message_of(f"{statement.say} {review.package}", _document(entry), words=statement.message),
+            message=message_of(
+                f"{statement.say} {review.package}", _document(entry), words=statement.message
+            ),
         )
         self._repo.push([RefMove(ref=review_ref(review.package), new=commit, expected=review.log)])
 
@@ -167,10 +171,14 @@ def read_log(repo: Repo, package: PackageName, log: CommitId, workspace: Workspa
         chain.append((commit, entry))
         at = entry.previous
     actors = identify(repo, [commit.id for commit, _ in chain], workspace)
-    return [_opinion(commit, entry, actors[commit.id], package, workspace) for commit, entry in reversed(chain)]
+    return [
+        _opinion(commit, entry, actors[commit.id], package, workspace) for commit, entry in reversed(chain)
+    ]
 
 
-def _opinion(commit: Commit, entry: _Entry, actor: Actor, package: PackageName, workspace: Workspace) -> Opinion:
+def _opinion(
+    commit: Commit, entry: _Entry, actor: Actor, package: PackageName, workspace: Workspace
+) -> Opinion:
     if (entry.package, entry.workspace) != (package, workspace.id):
         actor = replace(actor, member=None, doubt="was said of another package or workspace")
     return Opinion(

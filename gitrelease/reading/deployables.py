@@ -32,7 +32,9 @@ def read_jobs(repo: Repo, item: ItemKey, state: ItemState) -> list[Job]:
     ]
 
 
-def read_deployable(repo: Repo, item: ItemKey, state: ItemState | None, mappings: Mappings) -> Deployable | None:
+def read_deployable(
+    repo: Repo, item: ItemKey, state: ItemState | None, mappings: Mappings
+) -> Deployable | None:
     """Make what a target is given of an item; None when it is to hold nothing of it."""
     if state is None or not state.exists or item.kind is Kind.WORKSPACE:
         return None
@@ -53,11 +55,17 @@ def _job(
     item: ItemKey, home: str, document: Mapping[str, object], files: Mapping[str, bytes], mappings: Mappings
 ) -> Deployable:
     place = place_of(home).directory
-    subjobs = {subjob_name(path): parse(data, file=path).value for path, data in files.items() if path != home}
+    subjobs = {
+        subjob_name(path): parse(data, file=path).value for path, data in files.items() if path != home
+    }
     jobs = [parse_job(value, directory=place) for value in (document, *subjobs.values())]
     needs = {
         *(ItemKey(kind=Kind.SCRIPT, name=ItemName(name)) for job in jobs for _, name in job.scripts),
-        *(ItemKey(kind=Kind.JOB, name=ItemName(name)) for job in jobs for name in (*job.upstream, *job.called_jobs)),
+        *(
+            ItemKey(kind=Kind.JOB, name=ItemName(name))
+            for job in jobs
+            for name in (*job.upstream, *job.called_jobs)
+        ),
     }
     return deployable_job(
         item,

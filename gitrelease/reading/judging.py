@@ -129,9 +129,7 @@ def _beneath(repo: Repo, ground: Ground, before: CommitId, manifest: Manifest) -
     items = {planned.item for planned in manifest.items}
     changes = guarded_difference(repo, ground.approved, before) if items else []
     return [
-        Reason(
-            code="on-unapproved", message=f"it was merged on top of {change.path} as nobody approved it"
-        )
+        Reason(code="on-unapproved", message=f"it was merged on top of {change.path} as nobody approved it")
         for change in changes
         if belongs(change.path) in items
     ]
@@ -141,7 +139,9 @@ def _branch_difference(repo: Repo, ground: Ground, review: Review) -> tuple[Diff
     """Compare a package branch with the commit of the main branch that it grew from."""
     commit = repo.commit(review.head)
     if len(commit.parents) != 1 or not repo.is_ancestor(commit.parents[0], ground.main_tip):
-        fault = Reason(code="not-on-main", message=f"{review.package} is not one commit on top of {ground.main}")
+        fault = Reason(
+            code="not-on-main", message=f"{review.package} is not one commit on top of {ground.main}"
+        )
         base = repo.merge_base(review.head, ground.main_tip)
         return (difference_of(repo.diff(base, review.head)) if base else {}), [fault]
     return difference_of(repo.diff(commit.parents[0], review.head)), []
@@ -151,7 +151,8 @@ def _manifest_at(repo: Repo, commit: CommitId, package: PackageName) -> tuple[Bl
     read = read_manifest(repo, commit, package)
     if read is None:
         raise NoManifest(
-            f"{package} has no manifest at {manifest_path(package)}", hint="`gitrelease release` makes packages"
+            f"{package} has no manifest at {manifest_path(package)}",
+            hint="`gitrelease release` makes packages",
         )
     return read
 
@@ -294,7 +295,9 @@ def _shown_faults(repo: Repo, manifest: Manifest) -> list[Reason]:
         if hidden := set(allowed_secrets(repo, planned.after)) - set(planned.allowed_secrets):
             where = min(f"{entry.file}:{entry.line}" for entry in hidden)
             faults.append(
-                Reason(code="hidden-secret", message=f"{where} lets a secret through that the plan does not show")
+                Reason(
+                    code="hidden-secret", message=f"{where} lets a secret through that the plan does not show"
+                )
             )
     return faults
 
@@ -358,7 +361,9 @@ def _tasks(
         if repo.exists(planned.task):
             wanted[planned.id] = planned.task
         else:
-            faults.append(Reason(code="task-missing", message=f"the task {planned.id} is nowhere to be found"))
+            faults.append(
+                Reason(code="task-missing", message=f"the task {planned.id} is nowhere to be found")
+            )
     tasks, malformed = read_tasks(repo, forge, wanted, ground.workspace)
     faults += [entry.reason for entry in malformed]
     by_item = {task.item: task for task in tasks}
@@ -367,10 +372,19 @@ def _tasks(
         if task is None:
             continue
         if task.after != {path: pin.held for path, pin in planned.after.files.items()}:
-            faults.append(Reason(code="not-the-task", message=f"the plan of {planned.item} is not what {task.id} submitted"))
+            faults.append(
+                Reason(
+                    code="not-the-task", message=f"the plan of {planned.item} is not what {task.id} submitted"
+                )
+            )
         if set(task.submitters) != set(planned.submitters):
-            said, made = ", ".join(planned.submitters), ", ".join(task.submitters) or "nobody who can be believed"
-            faults.append(Reason(code="claim", message=f"{task.id} is said to be by {said}, and was made by {made}"))
+            said, made = (
+                ", ".join(planned.submitters),
+                ", ".join(task.submitters) or "nobody who can be believed",
+            )
+            faults.append(
+                Reason(code="claim", message=f"{task.id} is said to be by {said}, and was made by {made}")
+            )
     return by_item, faults
 
 
@@ -393,6 +407,9 @@ def _authors(
     if makers and manifest.applicant not in made:
         who = ", ".join(sorted(str(member) for member in made))
         faults.append(
-            Reason(code="claim", message=f"the manifest names {manifest.applicant} as applicant, and {who} made it")
+            Reason(
+                code="claim",
+                message=f"the manifest names {manifest.applicant} as applicant, and {who} made it",
+            )
         )
     return frozenset(members), faults

@@ -38,10 +38,11 @@ def open_packages(
         try:
             name = package_name(ref.removeprefix(PACKAGE))
             read = read_manifest(repo, head, name)
-            if read is None:
-                raise GitReleaseError(f"{ref} holds no manifest of {name}", code="no-manifest")
         except GitReleaseError as refusal:
             wrong[ref] = refusal
+            continue
+        if read is None:
+            wrong[ref] = GitReleaseError(f"{ref} holds no manifest of {name}", code="no-manifest")
             continue
         found.append(
             OpenPackage(name=name, head=head, manifest_id=read[0], manifest=read[1], author=authors[head])

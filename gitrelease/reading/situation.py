@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelease.archiving import Archive, read_archive
+from gitrelease.core.content import Difference
 from gitrelease.core.names import (
     BlobId,
     CommitId,
@@ -22,7 +23,6 @@ from gitrelease.core.names import (
     manifest_path,
     package_name,
 )
-from gitrelease.core.content import Difference
 from gitrelease.core.package import Reason
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Workspace
@@ -108,9 +108,7 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
             hint=f"name it {ledger.main} again, or ask the server's administrator why it is gone",
         )
     main = CommitId(tip)
-    merged, approved, workspace = fold(
-        repo, forge, ledger, main, workspace=ledger.workspace, archive=archive
-    )
+    merged, approved, workspace = fold(repo, forge, ledger, main, workspace=ledger.workspace, archive=archive)
     return Situation(
         refs=refs,
         main=main,
@@ -212,5 +210,3 @@ def _named(path: str) -> PackageName | None:
 def _refused(ledger: Ledger, name: PackageName) -> bool:
     """Say whether the ledger refused a package for good; its changes are then nobody's."""
     return ledger.summary(name) is not None
-
-

@@ -175,7 +175,9 @@ def _meant(repo: Repo, source: Source, approved: TreeId, text: str) -> list[Item
             return [place_of(clean).item]
         if below := source.below(clean):
             return items_of(below)
-        raise NotFound(f"there is no {text}", hint="give a file or folder below jobs/ or scripts/, or kind/name")
+        raise NotFound(
+            f"there is no {text}", hint="give a file or folder below jobs/ or scripts/, or kind/name"
+        )
     kind, slash, name = clean.partition("/")
     if slash and kind in set(Kind):
         return [ItemKey(kind=Kind(kind), name=item_name(name))]
@@ -185,11 +187,17 @@ def _meant(repo: Repo, source: Source, approved: TreeId, text: str) -> list[Item
 def _by_name(repo: Repo, source: Source, approved: TreeId, text: str) -> ItemKey:
     name = item_name(text)
     both = [ItemKey(kind=kind, name=ItemName(name)) for kind in (Kind.JOB, Kind.SCRIPT)]
-    recorded = {item for item, (_, record) in read_records(repo, approved, both).items() if record.state.exists}
-    written = {item for item in items_of(path for path in source.changed if _is_document(path)) if item in both}
+    recorded = {
+        item for item, (_, record) in read_records(repo, approved, both).items() if record.state.exists
+    }
+    written = {
+        item for item in items_of(path for path in source.changed if _is_document(path)) if item in both
+    }
     meant = sorted(recorded | written)
     if not meant:
-        raise NotFound(f"there is no job and no script called {text!r}", hint="`gitrelease status` lists what changed")
+        raise NotFound(
+            f"there is no job and no script called {text!r}", hint="`gitrelease status` lists what changed"
+        )
     if len(meant) > 1:
         raise Refused(f"{text!r} is both a job and a script", hint=f"write {meant[0]} or {meant[1]}")
     return meant[0]

@@ -33,7 +33,9 @@ class Standings:
             return exact[0]
         meant = [one for one in candidates if text in {str(one.task.item), one.task.item.name}]
         if not meant:
-            raise NotFound(f"there is no task {text!r}", hint="`gitrelease task list` shows the tasks there are")
+            raise NotFound(
+                f"there is no task {text!r}", hint="`gitrelease task list` shows the tasks there are"
+            )
         if len({one.task.item for one in meant}) > 1 or len(meant) > 1:
             names = ", ".join(str(one.task.id) for one in meant)
             raise Refused(f"{text!r} could be {names}", hint="write the one you mean in full")

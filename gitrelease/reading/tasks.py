@@ -25,7 +25,7 @@ from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
 from gitrelease.core.task import Task
 from gitrelease.core.workspace import Workspace
-from gitrelease.reading.trees import held, item_entries_at, held_files, read_states
+from gitrelease.reading.trees import held, held_files, item_entries_at, read_states
 from gitrelease.repo import Commit, Repo, TreeChange
 from gitrelease.signers import identify
 
@@ -100,7 +100,10 @@ def _read(
     repo: Repo, id_: TaskId, commit: Commit, authors: Sequence[Actor], supersedes: tuple[CommitId, ...]
 ) -> Task | Reason:
     if len(commit.parents) != 1:
-        return Reason(code="task-parents", message=f"{id_} has {len(commit.parents)} parents; a task is one commit on main")
+        return Reason(
+            code="task-parents",
+            message=f"{id_} has {len(commit.parents)} parents; a task is one commit on main",
+        )
     base = commit.parents[0]
     changes = repo.diff(base, commit.id)
     if fault := _strays(id_, changes):
@@ -111,7 +114,7 @@ def _read(
     state = read_states(repo, base, [id_.item])[id_.item]
     unchanged = {
         path: entry
-        for path, entry in held_files(item_entries_at(repo, base, id_.item, state)).items()
+        for path, entry in held_files(item_entries_at(repo, base, state)).items()
         if path not in before
     }
     files = _present(before, unchanged), _present(after, unchanged)
@@ -120,7 +123,9 @@ def _read(
     if trailers.get("Item", str(id_.item)) != str(id_.item):
         return Reason(code="task-item", message=f"{id_} says it is of {trailers['Item']}")
     if (claimed := trailers.get("Change", str(change))) != change:
-        return Reason(code="task-change", message=f"{id_} says it is a case of {claimed}, and is one of {change}")
+        return Reason(
+            code="task-change", message=f"{id_} says it is a case of {claimed}, and is one of {change}"
+        )
     if trailers.get("Version", str(id_.version)) != str(id_.version):
         return Reason(code="task-version", message=f"{id_} says it is version {trailers['Version']}")
     return Task(
@@ -148,9 +153,13 @@ def _strays(id_: TaskId, changes: Iterable[TreeChange]) -> Reason | None:
     for change in changes:
         count += 1
         if belongs(change.path) != id_.item:
-            return Reason(code="task-strays", message=f"{id_} changes {change.path}, which is not of {id_.item}")
+            return Reason(
+                code="task-strays", message=f"{id_} changes {change.path}, which is not of {id_.item}"
+            )
         if change.after is not None and not change.after.is_file:
-            return Reason(code="task-mode", message=f"{id_} makes {change.path} something other than a plain file")
+            return Reason(
+                code="task-mode", message=f"{id_} makes {change.path} something other than a plain file"
+            )
     if count == 0:
         return Reason(code="task-empty", message=f"{id_} changes nothing")
     return None

@@ -33,7 +33,9 @@ from gitrelease.schemas import validate
 Parsed = TypeVar("Parsed")
 
 
-def read_document(data: bytes, *, file: str, kind: str, parser: Callable[[Mapping[str, object]], Parsed]) -> Parsed:
+def read_document(
+    data: bytes, *, file: str, kind: str, parser: Callable[[Mapping[str, object]], Parsed]
+) -> Parsed:
     """Parse a file of ours, strictly: YAML, then its schema, then the value.
 
     Raises:
@@ -99,7 +101,7 @@ def item_entries(repo: Repo, tree: str, document: str) -> dict[str, Entry]:
     return repo.entries(tree, paths)
 
 
-def item_entries_at(repo: Repo, tree: str, item: ItemKey, state: ItemState | None) -> dict[str, Entry]:
+def item_entries_at(repo: Repo, tree: str, state: ItemState | None) -> dict[str, Entry]:
     """List the files that a tree holds of an item, looked for where its last state had them."""
     if state is None or not state.exists:
         return {}
@@ -116,7 +118,10 @@ def held(entry: Entry | None) -> Held | None:
 
 def held_files(entries: Mapping[str, Entry]) -> dict[str, Held]:
     """Say what several paths hold."""
-    return {path: Held(entry.id if entry.is_file else f"{entry.mode}:{entry.id}") for path, entry in entries.items()}
+    return {
+        path: Held(entry.id if entry.is_file else f"{entry.mode}:{entry.id}")
+        for path, entry in entries.items()
+    }
 
 
 def difference_of(changes: Iterable[TreeChange]) -> Difference:
@@ -128,7 +133,8 @@ def pins(repo: Repo, entries: Mapping[str, Entry]) -> Content:
     """Pin files to the byte, by git's hash and by SHA-256."""
     blobs = repo.blobs([entry.blob for entry in entries.values()])
     return {
-        path: Pin(blob=entry.blob, sha256=sha256(blobs[entry.blob]).hexdigest()) for path, entry in entries.items()
+        path: Pin(blob=entry.blob, sha256=sha256(blobs[entry.blob]).hexdigest())
+        for path, entry in entries.items()
     }
 
 

@@ -67,7 +67,11 @@ class History(Objects):
             pairs = "".join(f"{commit.id} {commit.parents[0]}\n" for commit in commits if commit.parents)
             changes = self._changes_of(pairs.encode(), sorted(missing))
             for commit in commits:
-                made = changes.get(commit.id, ()) if commit.parents else self.diff(EMPTY_TREE, commit.tree, sorted(missing))
+                made = (
+                    changes.get(commit.id, ())
+                    if commit.parents
+                    else self.diff(EMPTY_TREE, commit.tree, sorted(missing))
+                )
                 came = tuple(c.path for c in made if c.before is None and c.path in missing)
                 if came:
                     found.append((commit, came))

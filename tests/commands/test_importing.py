@@ -10,10 +10,9 @@ import pytest
 
 from gitrelease.commands.check import check_working
 from gitrelease.commands.importing import ExportUnreadable, ImportResult, import_files
-from gitrelease.errors import NotYetBuilt
 from gitrelease.core.names import ItemKey, item_key
 from gitrelease.documents import parse
-from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
+from gitrelease.errors import GitReleaseError, NotFound, NotYetBuilt, Refused, UsageError
 from tests.kit.git import Bench
 from tests.kit.shop import FIRST_ITEMS, Person, Shop, job_yaml, open_shop
 

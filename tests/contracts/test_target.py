@@ -233,10 +233,10 @@ def test_all_changes_of_a_call_are_one_commit(branch: Place, bench: Bench) -> No
     assert [line for line in log if line] == [
         "a test",
         "M\tjobs/1c/orders.job",
-        "D\tjobs/36/bills.job",
+        "D\tjobs/a6/bills.job",
         "a test",
         "A\tjobs/1c/orders.job",
-        "A\tjobs/36/bills.job",
+        "A\tjobs/a6/bills.job",
         "A\tscripts/3b/clean.script",
     ]
 

@@ -17,7 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-EFFECTS = ("push", "fetch", "update-ref", "symbolic-ref", "update-index", "read-tree", "merge", "config", "init")
+EFFECTS = (
+    "push",
+    "fetch",
+    "update-ref",
+    "symbolic-ref",
+    "update-index",
+    "read-tree",
+    "merge",
+    "config",
+    "init",
+)
 
 _WRAPPER = r"""#!/bin/sh
 # Runs git, and counts what moves something; kills whoever called at the effect that is asked for.

@@ -54,6 +54,11 @@ ROLES: Mapping[str, str] = {
 }
 
 
+GIT_TARGET = (
+    "    - {name: main, type: git, mappings: {connections: {hive_dev: hive}, databases: {ods_dev: ods}}}\n"
+)
+
+
 def workspace_yaml(
     bench: Bench,
     *,
@@ -62,7 +67,7 @@ def workspace_yaml(
     lease: int = 60,
     auto_merge: bool = True,
     review: str = "",
-    targets: str = "    - {name: main, type: git, mappings: {connections: {hive_dev: hive}, databases: {ods_dev: ods}}}\n",
+    targets: str = GIT_TARGET,
 ) -> str:
     """Write the workspace of the shop."""
     members = "".join(
@@ -81,7 +86,14 @@ def workspace_yaml(
     )
 
 
-def job_yaml(name: str, *, version: int | None = None, script: str | None = None, after: Sequence[str] = (), note: str = "") -> str:
+def job_yaml(
+    name: str,
+    *,
+    version: int | None = None,
+    script: str | None = None,
+    after: Sequence[str] = (),
+    note: str = "",
+) -> str:
     """Write a small job: one node, which runs a script if one is named."""
     number = f"version: {version}\n" if version else ""
     properties = (
@@ -136,7 +148,9 @@ class Person:
     def desk(self) -> Desk:
         """What this person's commands work with."""
         repo = self.repo
-        pen = Pen(identity=repo.identity(), signs=repo.config("user.signingKey") is not None, now=self.bench.clock)
+        pen = Pen(
+            identity=repo.identity(), signs=repo.config("user.signingKey") is not None, now=self.bench.clock
+        )
 
         def connect(settings: TargetSettings) -> Target:
             return git_target.connect(
@@ -218,7 +232,9 @@ class Shop:
             self.people[who] = Person(id=who, clone=clone, bench=self.bench, root=self.root)
         return self.people[who]
 
-    def released(self, files: Mapping[str, str], *items: str, by: str = "dev-1", yes: str = "dep-1") -> PackageName:
+    def released(
+        self, files: Mapping[str, str], *items: str, by: str = "dev-1", yes: str = "dep-1"
+    ) -> PackageName:
         """Take items all the way to production: submit, release, approve, sync."""
         person = self.person(by)
         person.write(files)
@@ -244,8 +260,6 @@ class Shop:
     def refs(self) -> dict[str, str]:
         """List the server's refs."""
         return self.server.refs()
-
-
 
 
 def open_shop(bench: Bench, files: Mapping[str, str] | None = None, **settings: Any) -> Shop:

@@ -52,7 +52,12 @@ def test_the_story(played: tuple[str, Path, Mapping[str, str]]) -> None:
 
     def git(*words: str) -> list[str]:
         ran = subprocess.run(
-            ["git", *words], cwd=folder / "server.git", env=environ, capture_output=True, text=True, check=True
+            ["git", *words],
+            cwd=folder / "server.git",
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return ran.stdout.splitlines()
 

@@ -115,9 +115,7 @@ class Prepared:
             if (clone / ".git").is_dir():
                 url = ["git", "config", "remote.origin.url", str(to / "server.git")]
                 subprocess.run(url, cwd=clone, check=True, env=dict(self.environ))
-        return Prepared(
-            folder=to, environ=self.environ, root=self.root, killer=self.killer, scene=self.scene
-        )
+        return Prepared(folder=to, environ=self.environ, root=self.root, killer=self.killer, scene=self.scene)
 
     def play(self, *, at: str = "never", words: Sequence[str] | None = None, who: str | None = None) -> Ended:
         """Type the command of the scene, and be killed where it is asked for."""
@@ -160,7 +158,9 @@ class Prepared:
             "refs": sorted(refs),
             "trees": trees,
             "archive": server.git("ls-tree", "-r", "--name-only", "archive") if archived else None,
-            "settled": server.git("log", "--first-parent", "--format=%s", "archive").splitlines() if archived else [],
+            "settled": server.git("log", "--first-parent", "--format=%s", "archive").splitlines()
+            if archived
+            else [],
             "ledger": [line for line in ledger if not line.startswith("alive")],
             "logs": logs,
             "working": working,
@@ -218,7 +218,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Callabl
 
 @pytest.mark.parametrize("name", SCENES)
 def test_killed_anywhere_it_ends_in_the_same_place(
-    name: str, prepared: Callable[[str], Prepared], tmp_path: Path, record_property: Callable[[str, object], None]
+    name: str,
+    prepared: Callable[[str], Prepared],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """SIGKILL before and after every effect: the next run ends where an undisturbed one does."""
     start = prepared(name)
@@ -252,7 +255,10 @@ def test_two_at_once(name: str, prepared: Callable[[str], Prepared], tmp_path: P
     both = start.copy(tmp_path / "both")
     twin = both.folder / "twin"
     shutil.copytree(both.folder / both.scene.who, twin, symlinks=True)
-    env = dict(both.environ) | {"GITRELEASE_ROOT": both.root, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
+    env = dict(both.environ) | {
+        "GITRELEASE_ROOT": both.root,
+        "PYTHONPATH": str(Path(__file__).parent.parent.parent),
+    }
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "gitrelease", *both.scene.words],
