@@ -377,6 +377,11 @@ def test_production_that_drifted_and_was_repaired(bench: Bench, tmp_path: Path) 
     repaired = audit(shop)
     assert repaired.ok, repaired.broken
     assert plant.versions()["job/orders"] == 2
+    plant.meddle("job/evil", {"evil.job": "{}"})
+    runner.sync(repair=("job/evil",))  # which was never released, so has no version
+    cleaned = audit(shop)
+    assert cleaned.ok, cleaned.broken
+    assert "job/evil" not in plant.holds()
     shop.close()
 
 

@@ -268,6 +268,12 @@ def test_a_dismissed_veto_is_lifted_only_by_an_admin_who_is_no_author(by: str | 
     assert reasons == ([] if lifts else ["dep-1 asked for changes"])
 
 
+def test_a_dismissal_that_cannot_be_believed_lifts_nothing() -> None:
+    doubted = replace(actor("adm-2"), doubt="is not signed")
+    veto = opinion("dep-1", Say.REJECT, dismissed_by=doubted)
+    assert judge(veto, opinion("dep-2"))[1] == ["dep-1 asked for changes"]
+
+
 def test_a_dismissed_approval_is_none_and_brings_no_older_one_back() -> None:
     gone = opinion("dep-1", dismissed_by=actor("adm-2"))
     assert judge(gone) == ([], [], [ANYBODY])
