@@ -267,9 +267,10 @@ def test_without_signatures_the_address_is_believed(bench: Bench) -> None:
 def test_an_opinion_means_nothing_for_another_package(shop: Shop) -> None:
     package(shop)
     package(shop, "second", by="dev-2", files={NEW: job_yaml("new")})
-    speak(shop.person("dep-1"), Say.APPROVE, "first")
-    shop.server.git("update-ref", "refs/heads/review/second", "refs/heads/review/first")
-    assert told(shop, "second") == ([], [], ["approvals"])
+    for said in (Say.APPROVE, Say.REJECT):
+        speak(shop.person("dep-1"), said, "first")
+        shop.server.git("update-ref", "refs/heads/review/second", "refs/heads/review/first")
+        assert told(shop, "second") == ([], [], ["approvals"])
 
 
 def test_a_log_that_holds_anything_else_makes_everything_doubtful(strict: Shop) -> None:
@@ -427,6 +428,19 @@ def test_a_branch_that_does_not_grow_from_main_is_refused(shop: Shop) -> None:
     dev.clone.push("HEAD:refs/heads/package/first", force=True)
     dev.clone.git("checkout", "--quiet", "main")
     assert told(shop)[1] == ["not-on-main", "more-than-manifest"]
+
+
+def test_a_merge_is_no_package(shop: Shop) -> None:
+    """A second parent would bring commits along that nobody looks at."""
+    package(shop)
+    dev = shop.person("dev-1")
+    other = commit_on(dev, "origin/main", {"README.md": "more"})
+    head = "origin/package/first"
+    smuggled = dev.clone.git(
+        "commit-tree", "-S", f"{head}^{{tree}}", "-p", "origin/main", "-p", other, "-m", "by hand"
+    )
+    dev.clone.push(f"{smuggled}:refs/heads/package/first", force=True)
+    assert told(shop)[1] == ["not-on-main"]
 
 
 def test_an_old_main_chosen_for_a_package_is_stale(shop: Shop) -> None:

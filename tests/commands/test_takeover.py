@@ -296,6 +296,36 @@ def steal(shop: Shop) -> None:
     raise AssertionError("the ledger never stood still")
 
 
+def test_the_ledger_is_moved_before_each_call_so_that_one_who_lost_it_makes_no_other(
+    bench: Bench, plant: Plant
+) -> None:
+    # The lease is so long that no sign of life is due within a call.
+    with open_mill(bench, {"plant": plant}, lease=60) as shop:
+        shop.person("sync").sync()
+        merged(shop, CHAIN, "a", "b", "c")
+        plant.calls.clear()
+        plant.meanwhile = lambda: steal(shop)
+        runner = shop.person("sync")
+        now = runner.desk.look()
+        (one,) = now.merged
+        assert one.judged is not None
+        order = _order_for(runner.desk, now, one, one.judged)
+        with pytest.raises(TakenOver):
+            begin(runner.desk, now, order, runner="sync", run="first")  # type: ignore[arg-type]
+        assert plant.calls == [("job/a",)]
+
+
+def test_a_runner_that_lost_the_ledger_gives_way_and_waits_like_any_other(mill: Shop, plant: Plant) -> None:
+    name = merged(mill, CHAIN, "a", "b", "c")
+    plant.meanwhile = lambda: steal(mill)
+    runner = mill.person("sync")
+    result = runner.sync()
+    assert "another runner took over; giving way" in runner.said
+    assert [(one.name, one.status) for one in result.packages] == [(name, Status.SUCCESSFUL)]
+    assert plant.made == 3
+    is_in_line(mill, plant, AFTER_CHAIN, 1)
+
+
 def test_two_runners_finish_what_a_third_began_and_only_one_of_them_does(mill: Shop, plant: Plant) -> None:
     name = merged(mill, CHAIN, "a", "b", "c")
     plant.dies_after = 0

@@ -246,7 +246,7 @@ def _index(values: list[Any], name: object) -> int:
 def _apply(document: dict[str, Any], found: tuple[FieldDifference, ...]) -> dict[str, Any]:
     """Make the changes that differences name, knowing nothing but their paths and values."""
     result = copy.deepcopy(document)
-    gone: list[tuple[list[Any], Any]] = []
+    gone: list[tuple[list[Any], int]] = []
     come: list[tuple[list[Any], object, Any]] = []
     order: list[tuple[list[Any], list[str]]] = []
     for one in found:
@@ -264,15 +264,15 @@ def _apply(document: dict[str, Any], found: tuple[FieldDifference, ...]) -> dict
         elif one.change is MODIFY:
             at[_index(at, last)] = copy.deepcopy(one.after)
         elif one.change is DELETE:
-            gone.append((at, at[_index(at, last)]))
+            gone.append((at, _index(at, last)))
         else:
             come.append((at, last, copy.deepcopy(one.after)))
-    for values, value in gone:
-        values[:] = [other for other in values if other is not value]
+    for values, place in sorted(gone, key=lambda one: -one[1]):
+        del values[place]
     for values, names in order:
         values.sort(key=lambda one: names.index(one["name"]))
-    for values, place, value in come:
-        values.insert(place if isinstance(place, int) else len(values), value)
+    for values, where, value in come:
+        values.insert(where if isinstance(where, int) else len(values), value)
     return result
 
 

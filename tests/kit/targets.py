@@ -9,7 +9,7 @@ machines would.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -50,6 +50,8 @@ class Plant:
     """How long a call takes."""
     hangs: Event | None = None
     """What a call waits for before it changes anything."""
+    meanwhile: Callable[[], None] | None = None
+    """What happens elsewhere during the next call."""
     dies_before: int | None = None
     """At which change, counted from 0 over all calls, the runner dies without having made it."""
     dies_after: int | None = None
@@ -133,6 +135,9 @@ class PlantTarget:
         plant.notes.append(note)
         if plant.hangs is not None:
             plant.hangs.wait(30)
+        meanwhile, plant.meanwhile = plant.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         sleep(plant.seconds)
         if plant.breaks is not None:
             raise RuntimeError(plant.breaks)
