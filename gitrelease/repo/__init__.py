@@ -105,6 +105,7 @@ class Repo(Refs, Signing, Worktree):
         self.is_direct = is_direct
         self._lock = Lock()
         self._trees = {}
+        self._signatures = {}
 
     @classmethod
     def discover(

@@ -33,6 +33,8 @@ _STATUS = {"G": SignatureStatus.GOOD, "U": SignatureStatus.UNKNOWN_KEY, "N": Sig
 class Signing(Store):
     """Writes commits, signed or not, and verifies signatures of others."""
 
+    _signatures: dict[str, dict[CommitId, Signature]]
+
     signing_key: Path | None
 
     def identity(self) -> Identity:
@@ -148,10 +150,12 @@ class Signing(Store):
         wanted = list(dict.fromkeys(commits))
         kinds = dict(zip(wanted, (_signed_with(data) for data in self._read(wanted, "commit")), strict=True))
         found = {id_: Signature(status=kind) for id_, kind in kinds.items() if kind is not None}
-        to_verify = [id_ for id_ in wanted if id_ not in found]
+        # A commit never changes, so what one process verified once against one list stays so.
+        known = self._signatures.setdefault(allowed_signers, {})
+        to_verify = [id_ for id_ in wanted if id_ not in found and id_ not in known]
         if to_verify:
-            found |= self._verified(to_verify, allowed_signers)
-        return {id_: found[id_] for id_ in wanted}
+            known |= self._verified(to_verify, allowed_signers)
+        return {id_: found.get(id_) or known[id_] for id_ in wanted}
 
     def _verified(self, ids: Sequence[CommitId], allowed_signers: str) -> dict[CommitId, Signature]:
         program = self._ssh_keygen()
