@@ -49,6 +49,14 @@ Supports = Callable[[Job], Sequence[Problem]]
 """What the configured targets have against a job."""
 
 
+Unconnectable = Callable[[Workspace], Sequence[Problem]]
+"""Which targets of a workspace cannot be connected."""
+
+
+def _all_connect(workspace: Workspace) -> Sequence[Problem]:  # noqa: ARG001
+    return ()
+
+
 def _no_objection(job: Job) -> Sequence[Problem]:  # noqa: ARG001
     return ()
 
@@ -71,6 +79,7 @@ def check_drafts(
     workspace: Workspace | None = None,
     *,
     supports: Supports = _no_objection,
+    unconnectable: Unconnectable = _all_connect,
     bytes_of: Callable[[str], bytes | None] = lambda path: None,  # noqa: ARG005
 ) -> list[Finding]:
     """Find everything that is wrong with items, alone and together.
@@ -81,6 +90,7 @@ def check_drafts(
         users: which job documents hold the name of an item; asked for deletions only.
         workspace: the effective workspace; one that is in the drafts is checked against it.
         supports: what the targets have against a job.
+        unconnectable: which targets of a workspace that is in the drafts cannot be connected.
         bytes_of: gives an approved file, to see whether a job that holds a name really uses the item.
     """
     coming = {draft.item for draft in drafts if draft.files}
@@ -93,7 +103,7 @@ def check_drafts(
     changed = {path for draft in drafts for path in draft.files}
     for draft in drafts:
         if draft.files:
-            findings += _check_item(draft, will_exist, workspace, supports)
+            findings += _check_item(draft, will_exist, workspace, supports, unconnectable)
         else:
             findings += _still_used(draft.item, users, bytes_of, drafts, changed)
     findings += _one_name(drafts)
@@ -101,7 +111,11 @@ def check_drafts(
 
 
 def _check_item(
-    draft: Draft, exists: Callable[[ItemKey], bool], workspace: Workspace | None, supports: Supports
+    draft: Draft,
+    exists: Callable[[ItemKey], bool],
+    workspace: Workspace | None,
+    supports: Supports,
+    unconnectable: Unconnectable,
 ) -> Iterator[Finding]:
     home = document_of(draft)
     for problem in files_problems(draft.item, draft.files):
@@ -132,7 +146,7 @@ def _check_item(
         case Kind.SCRIPT:
             yield from _check_script(draft, home, main)
         case Kind.WORKSPACE:
-            yield from _check_workspace(main, workspace)
+            yield from _check_workspace(main, workspace, unconnectable)
 
 
 def document_of(draft: Draft) -> str:
@@ -244,9 +258,11 @@ def _check_script(draft: Draft, home: str, document: Document) -> Iterator[Findi
             yield _at(document, problem)
 
 
-def _check_workspace(document: Document, effective: Workspace | None) -> Iterator[Finding]:
+def _check_workspace(
+    document: Document, effective: Workspace | None, unconnectable: Unconnectable
+) -> Iterator[Finding]:
     workspace = parse_workspace(document.value)
-    problems = workspace_problems(workspace)
+    problems = [*workspace_problems(workspace), *unconnectable(workspace)]
     if effective is not None and workspace.id != effective.id:
         problems.append(
             Problem(

@@ -158,7 +158,7 @@ def _report(problem: GitReleaseError, *, as_json: bool, no_color: bool = False) 
     from gitrelease.render.text import error_text
 
     plain = no_color or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    paper = paper_for(colour=sys.stderr.isatty() and not plain, err=True)
+    paper = paper_for(colour=sys.stderr is not None and sys.stderr.isatty() and not plain, err=True)
     findings = getattr(problem, "findings", ())
     if len(findings) > 1:
         from gitrelease.render.tasks import findings_text
@@ -196,7 +196,8 @@ def _nobody_reads() -> int:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:
+                stream.flush()
         except BrokenPipeError:
             os.dup2(nowhere, stream.fileno())
     return OUTPUT_CLOSED

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property, wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import click
 
@@ -41,7 +41,9 @@ class OutputClosed(Exception):
 
 def write(text: str, *, err: bool = False) -> None:
     """Write to the screen, all at once."""
-    stream = sys.stderr if err else sys.stdout
+    stream: IO[str] | None = sys.stderr if err else sys.stdout
+    if stream is None:
+        raise OutputClosed
     try:
         stream.write(text)
         stream.flush()
@@ -55,7 +57,7 @@ def paper_for(*, colour: bool, err: bool = False) -> Paper:
 
     from gitrelease.render.text import Paper
 
-    is_terminal = (sys.stderr if err else sys.stdout).isatty()
+    is_terminal = _is_terminal(sys.stderr if err else sys.stdout)
     columns = get_terminal_size().columns if is_terminal else None
     return Paper(now=datetime.now().astimezone(), width=columns, colour=colour)
 
@@ -345,6 +347,11 @@ def path_in(top: Path, here: Path, text: str) -> str:
     return place.relative_to(top).as_posix()
 
 
+def _is_terminal(stream: IO[str] | None) -> bool:
+    """Say whether somebody looks at a stream; one that was closed before we began is none."""
+    return stream is not None and stream.isatty()
+
+
 def settings_of(ctx: click.Context | None, *, as_json: bool = False) -> Settings:
     """Gather the settings: global options from wherever they stand, and the environment."""
     from gitrelease.settings import gather
@@ -353,8 +360,8 @@ def settings_of(ctx: click.Context | None, *, as_json: bool = False) -> Settings
     return gather(
         os.environ,
         json=as_json,
-        is_terminal=sys.stdout.isatty(),
-        has_person=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty(),
+        is_terminal=_is_terminal(sys.stdout),
+        has_person=_is_terminal(sys.stdin) and _is_terminal(sys.stderr),
         **given,
     )
 

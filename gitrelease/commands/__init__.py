@@ -13,7 +13,7 @@ from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
 from gitrelease.core.names import CommitId, MemberId, branch
 from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, authorize
-from gitrelease.errors import Exit, RaceLost, Refused
+from gitrelease.errors import Exit, GitReleaseError, RaceLost, Refused
 from gitrelease.forges import Forge
 from gitrelease.pen import Pen
 from gitrelease.reading.situation import Situation, gather
@@ -86,8 +86,29 @@ class Desk:
 
     def objections(self, workspace: Workspace) -> Callable[[Job], Sequence[Problem]]:
         """Give the question what the production systems have against a job."""
-        targets = self.targets(workspace).values()
-        return lambda job: [problem for target in targets for problem in target.supports(job)]
+        connected: list[Target] = []
+
+        def against(job: Job) -> Sequence[Problem]:
+            # Connected only when there is a job to ask about: a workspace that names a target which is not
+            # there must not stand in the way of its own repair.
+            if not connected:
+                connected.extend(self.targets(workspace).values())
+            return [problem for target in connected for problem in target.supports(job)]
+
+        return against
+
+    def unconnectable(self, workspace: Workspace) -> list[Problem]:
+        """Say which production systems of a workspace cannot be connected as it names them."""
+        problems = []
+        for n, settings in enumerate(workspace.targets):
+            try:
+                self.connect(settings)
+            except GitReleaseError as wrong:
+                key = ("production", "targets", n)
+                problems.append(
+                    Problem(code="target-unusable", key=key, message=wrong.message, hint=wrong.hint)
+                )
+        return problems
 
 
 def until_first(attempt: Callable[[], Result], *, tries: int = TRIES) -> Result:

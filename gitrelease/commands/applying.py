@@ -304,7 +304,7 @@ def _known(
         return state
     given = {item: holding.deployed for item, holding in ledger.all_holdings(plan.settings.name).items()}
     given.update((result.item, result.outcome.deployed) for result in results)
-    return None if strays(given, target.observe_all()) else state
+    return None if strays(given, target.observe_all()) or target.strays() else state
 
 
 def _one_target(

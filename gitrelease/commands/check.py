@@ -151,6 +151,7 @@ def _check_drafts(desk: Desk, footing: Footing, drafts: Sequence[Draft]) -> list
         users_in(desk.repo, now.approved),
         now.workspace,
         supports=desk.objections(now.workspace),
+        unconnectable=desk.unconnectable,
         bytes_of=lambda path: desk.repo.content(now.approved, path),
     )
 
@@ -254,6 +255,7 @@ def _check_task(desk: Desk, now: Situation, ref: RefName) -> CheckResult:
         users_in(desk.repo, now.approved),
         now.workspace,
         supports=desk.objections(now.workspace),
+        unconnectable=desk.unconnectable,
         bytes_of=lambda path: desk.repo.content(now.approved, path),
     )
     return CheckResult(findings=tuple(findings), checked=1)

@@ -342,6 +342,7 @@ def check_plan(desk: Desk, now: Situation, items: Sequence[PlannedItem]) -> list
         users_in(desk.repo, now.approved),
         now.workspace,
         supports=desk.objections(now.workspace),
+        unconnectable=desk.unconnectable,
         bytes_of=lambda path: desk.repo.content(now.approved, path),
     )
     if has_errors(findings):

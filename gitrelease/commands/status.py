@@ -27,6 +27,8 @@ class TargetStatus:
     outstanding: tuple[ItemKey, ...]
     drifted: tuple[ItemKey, ...]
     unapproved: tuple[str, ...]
+    strays: tuple[str, ...] = ()
+    """What it holds beside all items, which nobody released."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class StatusResult:
     @property
     def exit(self) -> Exit:
         """What the exit code says (design 8)."""
-        if any(target.drifted or target.unapproved for target in self.targets):
+        if any(target.drifted or target.unapproved or target.strays for target in self.targets):
             return Exit.REFUSED
         return (
             Exit.WAITING if any(target.outstanding for target in self.targets) or self.packages else Exit.DONE
@@ -73,6 +75,7 @@ def status(desk: Desk) -> StatusResult:
                 outstanding=tuple(dict.fromkeys((*coming, *one.behind, *(all_items if one.is_new else ())))),
                 drifted=one.drifted,
                 unapproved=unapproved,
+                strays=one.strays,
             )
             for one in found
         ),

@@ -178,6 +178,7 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
         users_in(desk.repo, now.approved),
         now.workspace,
         supports=desk.objections(now.workspace),
+        unconnectable=desk.unconnectable,
         bytes_of=lambda path: desk.repo.content(now.approved, path),
     )
     findings += _crowded(desk, now, versions)

@@ -35,7 +35,7 @@ from gitrelease.reading.production import deviations
 from gitrelease.reading.situation import Merged, Situation, with_package
 from gitrelease.reading.standing import item_meant
 from gitrelease.reading.tasks import belongs
-from gitrelease.reading.trees import read_manifest
+from gitrelease.reading.trees import read_manifest, read_workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,8 @@ class SyncResult:
     """Packages that were merged and are not approved."""
     drifted: tuple[tuple[str, ItemKey], ...]
     behind: tuple[tuple[str, ItemKey], ...]
+    strays: tuple[tuple[str, str], ...] = ()
+    """What targets hold beside all items, by target and path."""
     notes: tuple[str, ...] = ()
     is_dry_run: bool = False
 
@@ -78,7 +80,7 @@ class SyncResult:
     def exit(self) -> Exit:
         """What the exit code says: 1 when anything is not as it should be (design 8)."""
         bad = any(one.status in {Status.FAILED, Status.REFUSED} for one in self.packages)
-        if bad or self.unapproved or self.waiting or self.drifted or self.behind:
+        if bad or self.unapproved or self.waiting or self.drifted or self.behind or self.strays:
             return Exit.REFUSED
         return Exit.WAITING if self.is_dry_run and self.packages else Exit.DONE
 
@@ -178,7 +180,16 @@ def _order_for(desk: Desk, now: Situation, merged: Merged, judged: Judged) -> Wo
 def _unsupported(desk: Desk, now: Situation, judged: Judged) -> list[Reason]:
     """Find what a target cannot hold of a package; then the package is refused as a whole."""
     objections = desk.objections(now.ledger.workspace)
-    return [
+    manifest = judged.package.manifest
+    reasons = []
+    if manifest.execute:
+        reasons.append(Reason(code="execute", message="it asks to run jobs, which this version does not do"))
+    if manifest.touches_workspace:
+        package = judged.package
+        after = with_package(desk.repo, now.ledger.tree, manifest.difference(package.manifest_id))
+        problems = desk.unconnectable(read_workspace(desk.repo, after))
+        reasons += [Reason(code=problem.code, message=problem.message) for problem in problems]
+    return reasons + [
         Reason(code=problem.code, message=f"{planned.item}: {problem.message}")
         for planned in judged.package.manifest.items
         if planned.after.exists
@@ -369,6 +380,7 @@ def _report(desk: Desk, now: Situation, done: Sequence[Applied], *, is_dry_run: 
         waiting=waiting,
         drifted=tuple((one.name, item) for one in found for item in one.drifted),
         behind=tuple((one.name, item) for one in found for item in one.behind),
+        strays=tuple((one.name, path) for one in found for path in one.strays),
         is_dry_run=is_dry_run,
     )
 

@@ -93,6 +93,8 @@ class Deviation:
     drifted: tuple[ItemKey, ...]
     is_new: bool
     """Whether it was never given anything, or not under the names it uses now."""
+    strays: tuple[str, ...] = ()
+    """What it holds beside all items, which nobody released."""
 
 
 def deviations(
@@ -106,16 +108,22 @@ def deviations(
         is_new = standing is None or standing.mapping != mapping_digest(mappings_of(one))
         behind = standing.behind if standing else ()
         drifted: Sequence[ItemKey] = ()
+        beside: Sequence[str] = ()
         if standing is not None and (standing.state is None or target.state() != standing.state):
             given = {item: holding.deployed for item, holding in ledger.all_holdings(one.name).items()}
             drifted = strays(given, target.observe_all())
+            beside = target.strays()
         else:
             drifted = tuple(
                 item
                 for item, holding in ledger.holdings(one.name, behind).items()
                 if holding.status is OutcomeStatus.DRIFTED
             )
-        found.append(Deviation(name=one.name, behind=behind, drifted=tuple(drifted), is_new=is_new))
+        found.append(
+            Deviation(
+                name=one.name, behind=behind, drifted=tuple(drifted), is_new=is_new, strays=tuple(beside)
+            )
+        )
     return found
 
 

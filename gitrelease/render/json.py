@@ -264,6 +264,11 @@ def synced(result: SyncResult) -> Value:
         "drifted": [{"target": target, **_key(item)} for target, item in result.drifted],
         "behind": [{"target": target, **_key(item)} for target, item in result.behind],
         "notes": list(result.notes),
+        **(
+            {"strays": [{"target": where, "path": path} for where, path in result.strays]}
+            if result.strays
+            else {}
+        ),
     }
 
 
@@ -295,6 +300,7 @@ def status(result: StatusResult) -> Value:
                 "outstanding": [str(item) for item in one.outstanding],
                 "drifted": [str(item) for item in one.drifted],
                 "unapproved": list(one.unapproved),
+                **({"strays": list(one.strays)} if one.strays else {}),
             }
             for one in result.targets
         ],

@@ -78,6 +78,10 @@ def _left_alone(result: SyncResult, paper: Paper) -> str:
         for target, item in result.drifted
     ]
     lines += [
+        f"{paper.paint('foreign:', Tone.BAD)} {clean(path)} on {clean(target)} was released by nobody; remove it there"
+        for target, path in result.strays
+    ]
+    lines += [
         f"{paper.paint('behind:', Tone.WAITING)} {item} on {clean(target)} is not what was released last"
         for target, item in result.behind
     ]
@@ -126,6 +130,7 @@ def _target(one: TargetStatus, paper: Paper) -> str:
         ("outstanding", one.outstanding, Tone.WAITING),
         ("drifted", one.drifted, Tone.BAD),
         ("unapproved", one.unapproved, Tone.BAD),
+        ("foreign", one.strays, Tone.BAD),
     )
     found = [(word, items, tone) for word, items, tone in groups if items]
     if not found:

@@ -64,5 +64,8 @@ class Target(Protocol):
     def observe_all(self) -> Mapping[ItemKey, Digest]:
         """Say what is held of every item there is. Changes nothing."""
 
+    def strays(self) -> Sequence[str]:
+        """Name what is held beside all items, which nobody released; empty where that cannot be. Changes nothing."""
+
     def deploy(self, changes: Sequence[TargetChange], *, note: str) -> Deployed:
         """Make these changes, at once where the system can. Doing it twice is the same as doing it once."""

@@ -21,7 +21,7 @@ from gitrelease.core.names import (
     RefName,
 )
 from gitrelease.core.plan import Deployable, Digest, Outcome, OutcomeStatus, TargetChange, digest_of, stem_of
-from gitrelease.repo import EMPTY_TREE, RefMove
+from gitrelease.repo import EMPTY_TREE, Entry, RefMove
 from gitrelease.targets import Deployed, Site
 
 SCHEMA: Mapping[str, object] = {
@@ -74,7 +74,7 @@ class GitTarget:
         return {item: digest_of(files) if (files := self._files_of(tip, item)) else None for item in items}
 
     def observe_all(self) -> Mapping[ItemKey, Digest]:
-        """Read what the branch holds; what we did not put there is none of our business."""
+        """Read what the branch holds of all items; `strays` lists the rest."""
         tip = self._tip()
         if tip is None:
             return {}
@@ -82,13 +82,20 @@ class GitTarget:
             entry for top in ("jobs", "scripts") for entry in self._repo.list_tree(tip, top, recursive=True)
         ]
         ours = {
-            entry.path: (item, entry) for entry in entries if entry.is_file and (item := _item(entry.path))
+            entry.path: (item, entry) for entry in entries if _is_item(entry) and (item := _item(entry.path))
         }
         blobs = self._repo.blobs([entry.blob for _, entry in ours.values()])
         found: dict[ItemKey, dict[str, bytes]] = {}
         for path, (item, entry) in ours.items():
             found.setdefault(item, {})[path] = blobs[entry.blob]
         return {item: digest_of(files) for item, files in found.items()}
+
+    def strays(self) -> Sequence[str]:
+        """List the files of the branch that are no item in its place; nobody but sync has anything to put there."""
+        tip = self._tip()
+        if tip is None:
+            return ()
+        return [entry.path for entry in self._repo.list_tree(tip, recursive=True) if not _is_item(entry)]
 
     def deploy(self, changes: Sequence[TargetChange], *, note: str) -> Deployed:
         """Commit all changes at once; a branch that already holds them is left as it is."""
@@ -126,7 +133,7 @@ def _done(wanted: Deployable | None) -> Outcome:
 
 
 def _item(path: str) -> ItemKey | None:
-    """Say which item a file of the branch is of; what we did not put there is none of our business."""
+    """Say which item a file of the branch is of, by its name."""
     folder, _, file = path.rpartition("/")
     if path.startswith("scripts/") and file.endswith(_SCRIPT_ENDING):
         return ItemKey(kind=Kind.SCRIPT, name=ItemName(file.removesuffix(_SCRIPT_ENDING)))
@@ -137,6 +144,12 @@ def _item(path: str) -> ItemKey | None:
         last.removesuffix(SUBJOBS_ENDING) if last.endswith(SUBJOBS_ENDING) else file.removesuffix(_JOB_ENDING)
     )
     return ItemKey(kind=Kind.JOB, name=ItemName(name))
+
+
+def _is_item(entry: Entry) -> bool:
+    """Say whether an entry is a plain file of an item, in the place that follows from the item's name."""
+    item = _item(entry.path)
+    return entry.is_file and item is not None and entry.path.startswith(stem_of(item) + ".")
 
 
 def connect(site: Site) -> GitTarget:

@@ -119,6 +119,10 @@ class PlantTarget:
         """Read what is held of some items."""
         return {item: self._digest(self._plant.path_of(item)) for item in items}
 
+    def strays(self) -> Sequence[str]:
+        """Hold nothing beside items."""
+        return ()
+
     def observe_all(self) -> Mapping[ItemKey, Digest]:
         """Read what is held of all items."""
         seen = {
