@@ -1,6 +1,5 @@
 """Schemas: the complete examples pass, and whatever is wrong is said in one go, where it stands."""
 
-
 from __future__ import annotations
 
 import json

@@ -9,7 +9,7 @@ from gitrelease.checking import Draft, check_drafts
 from gitrelease.commands import Desk, until_first
 from gitrelease.commands.submit import CheckFailed
 from gitrelease.core.content import Pin
-from gitrelease.core.finding import Finding, has_errors
+from gitrelease.core.finding import Finding, Severity, has_errors
 from gitrelease.core.item import ItemState, Record, record_document
 from gitrelease.core.names import (
     BlobId,
@@ -85,7 +85,7 @@ def _release(desk: Desk, bundle: Bundle, *, dry_run: bool) -> Released:
     now = desk.look()
     who = desk.allowed(Action.RELEASE, now.workspace)
     standings = read_standings(desk.repo, desk.forge, now)
-    chosen = _chosen(standings, bundle, who)
+    chosen = _chosen(standings, bundle, who, now.workspace)
     if old := same_package(standings.packages, {one.task.commit for one in chosen}, who):
         if not dry_run:
             _complete(desk, now, old)
@@ -112,19 +112,29 @@ def _release(desk: Desk, bundle: Bundle, *, dry_run: bool) -> Released:
             hint="release with --no-execute",
         )
     findings = check_plan(desk, now, items)
+    if bundle.everything:
+        findings += _left_out(standings, now.workspace)
     if dry_run:
         return Released(manifest=manifest, head=None, asked=asked, findings=tuple(findings), is_dry_run=True)
     head = publish(desk, now, manifest, tasks)
     return Released(manifest=manifest, head=head, asked=asked, findings=tuple(findings))
 
 
-def _chosen(standings: Standings, bundle: Bundle, who: MemberId) -> list[TaskStanding]:
+def _chosen(standings: Standings, bundle: Bundle, who: MemberId, workspace: Workspace) -> list[TaskStanding]:
     chosen: dict[str, TaskStanding] = {}
     if bundle.everything:
-        free = [one for one in standings.tasks if one.state is TaskState.PENDING and not one.is_stale]
+        left_out = {finding.file for finding in _left_out(standings, workspace)}
+        free = [
+            one
+            for one in standings.tasks
+            if one.state is TaskState.PENDING and str(one.task.id) not in left_out
+        ]
         # The same command once more, or after it was cut short: it is about the package that it made.
         mine = [one.name for one in standings.packages if one.author.member == who]
         free = free or [one for one in standings.tasks if mine and one.package == (bundle.name or mine[-1])]
+        if not free and left_out:
+            why = next(iter(_left_out(standings, workspace)))
+            raise NotFound(f"no task can be released: {why.file} {why.message}", hint=why.hint)
         if not free:
             raise NotFound("no task awaits release", hint="`gitrelease submit` makes tasks")
         chosen.update({str(one.task.id): one for one in sorted(free, key=lambda one: one.task.id)})
@@ -137,6 +147,34 @@ def _chosen(standings: Standings, bundle: Bundle, who: MemberId) -> list[TaskSta
             hint="release them in parts",
         )
     return list(chosen.values())
+
+
+def _left_out(standings: Standings, workspace: Workspace) -> list[Finding]:
+    """Say which submitted versions `--all` does not take along, and why: nobody should miss them later."""
+    found = []
+    for one in standings.tasks:
+        by = one.task.submitter.member
+        if one.state is not TaskState.PENDING:
+            continue
+        if by is None:
+            found.append(
+                (str(one.task.id), one.task.submitter.doubt or "has no submitter", "submit it again, signed")
+            )
+        elif not workspace.may(by, Action.SUBMIT):
+            found.append(
+                (str(one.task.id), f"is by {by}, who may not submit", "somebody who may submits it again")
+            )
+        elif one.is_stale:
+            found.append(
+                (str(one.task.id), "is stale: the main branch moved on", "pull, and submit it again")
+            )
+    found += [
+        (bad.ref, bad.reason.message, "`gitrelease check --ref` says more") for bad in standings.malformed
+    ]
+    return [
+        Finding(code="left-out", severity=Severity.WARNING, file=name, message=f"left out: {why}", hint=hint)
+        for name, why, hint in found
+    ]
 
 
 def _meant(standings: Standings, text: str) -> TaskStanding:

@@ -22,6 +22,7 @@ from gitrelease.core.names import (
     place_of,
     task_ref,
 )
+from gitrelease.core.package import same_state
 from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task, highest
 from gitrelease.core.workspace import Action
 from gitrelease.documents import DocumentRefused, set_version
@@ -39,7 +40,7 @@ from gitrelease.reading.sources import (
     items_named,
 )
 from gitrelease.reading.tasks import open_task_refs, read_tasks, task_message
-from gitrelease.reading.trees import read_states
+from gitrelease.reading.trees import item_entries_at, read_states
 from gitrelease.repo import RefMove
 
 
@@ -159,8 +160,12 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
     packages, _ = open_packages(desk.repo, now.refs, now.workspace)
     in_review = tasks_in_review(packages, now.workspace)
 
+    as_pulled = (
+        _as_last_pulled(desk, now, source, states) if request.ref is None and not request.delete else {}
+    )
     versions: list[_Version] = []
-    idle: list[_Idle] = []
+    idle: list[_Idle] = [_Idle(told=told) for told in as_pulled.values()]
+    items = [item for item in items if item not in as_pulled]
     for item in items:
         others = waiting.get(item, ())
         made = _version(request, now, source, item, states[item], numbers[item] + 1)
@@ -219,6 +224,35 @@ def _source(desk: Desk, now: Situation, ref: str | None) -> Source:
     if commit is None:
         raise NotFound(f"there is no commit called {ref!r}", hint="give a branch, a tag or a commit id")
     return AtCommit(repo=desk.repo, commit=commit, base=now.main)
+
+
+def _as_last_pulled(
+    desk: Desk, now: Situation, source: Source, states: Mapping[ItemKey, ItemState | None]
+) -> dict[ItemKey, Submitted]:
+    """Find items whose working files are older than the main branch and were not edited since they came.
+
+    Submitting those would propose to take back what others released meanwhile.
+    """
+    head = desk.repo.resolve("HEAD")
+    pulled = None if head is None else desk.repo.merge_base(head, now.main)
+    if pulled is None or pulled == now.main:
+        return {}
+    found = {}
+    before = read_states(desk.repo, pulled, states)
+    for item, state in states.items():
+        here = item_entries_at(desk.repo, pulled, before[item])
+        if not here or state is None or same_state(before[item], state):
+            continue
+        document = find_document(source, item, before[item])
+        mine = (
+            {}
+            if document is None
+            else {p: git_hash(data) for p, data in item_files(source, document).items()}
+        )
+        if mine == {path: entry.id for path, entry in here.items()}:
+            note = f"is as you last pulled it; `gitrelease pull` brings version {state.version}"
+            found[item] = Submitted(item=item, change=None, task=None, note=note)
+    return found
 
 
 def _highest(now: Situation, item: ItemKey, state: ItemState | None, settled: int) -> int:

@@ -164,7 +164,10 @@ def _no_right(workspace: Workspace, manifest: Manifest, package: Proposed) -> li
     reasons = []
     if not package.authors:
         reasons.append(Reason(code="no-author", message="nobody is recorded as the author of the package"))
-    action = Action.ROLL_BACK if manifest.purpose is Purpose.ROLLBACK else Action.RELEASE
+    # An import as released is for admins only, and another admin approves it (design 4, "Import").
+    action = {Purpose.ROLLBACK: Action.ROLL_BACK, Purpose.IMPORT: Action.APPROVE_WORKSPACE}.get(
+        manifest.purpose, Action.RELEASE
+    )
     if not workspace.may(manifest.applicant, action):
         reasons.append(
             Reason(
@@ -203,14 +206,11 @@ def _missing(
                 message=f"{needed - len(said_yes)} more of {needed} approvals, {_from(could)}",
             )
         )
-    if manifest.touches_workspace:
+    if manifest.touches_workspace or manifest.purpose is Purpose.IMPORT:
+        what = "the workspace changes" if manifest.touches_workspace else "it was never reviewed before"
         admins = [who for who in workspace.who_may(Action.APPROVE_WORKSPACE) if who not in authors]
         if not said_yes & set(admins):
-            missing.append(
-                Reason(
-                    code="admin", message=f"an admin's approval, as the workspace changes, {_from(admins)}"
-                )
-            )
+            missing.append(Reason(code="admin", message=f"an admin's approval, as {what}, {_from(admins)}"))
     for rule in workspace.rules_for(manifest.paths):
         missing += _missing_for(workspace, rule, authors, said_yes)
     return missing

@@ -405,7 +405,7 @@ def _authors(
                 members.add(actor.member)
     made = {actor.member for actor in makers}
     if makers and manifest.applicant not in made:
-        who = ", ".join(sorted(str(member) for member in made))
+        who = ", ".join(sorted(member for member in made if member)) or "nobody who can be believed"
         faults.append(
             Reason(
                 code="claim",
