@@ -167,6 +167,7 @@ class Bench:
         made = Clone(path=path, environ=self.environ, clock=self.clock)
         made.git("init", "--quiet", "--bare", "--initial-branch=main", "--template=")
         (path / "hooks").mkdir()
+        made.git("config", "core.fsync", "none")  # no test pulls the plug, and waiting for disks is slow
         made.git("config", "user.name", "server")
         made.git("config", "user.email", "server@example.org")
         return made
@@ -176,6 +177,7 @@ class Bench:
         here = Clone(path=self.folder, environ=self.environ, clock=self.clock)
         here.git("clone", "--quiet", "--template=", str(server.path), person)
         made = Clone(path=self.folder / person, environ=self.environ, clock=self.clock)
+        made.git("config", "core.fsync", "none")
         made.git("config", "user.name", person)
         made.git("config", "user.email", f"{person}@example.org")
         made.git("symbolic-ref", "HEAD", "refs/heads/main")
