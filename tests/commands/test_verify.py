@@ -28,6 +28,7 @@ from gitrelease.core.names import (
     item_key,
     manifest_path,
     package_name,
+    shard,
 )
 from gitrelease.core.plan import Digest, digest_of
 from gitrelease.core.review import Say
@@ -451,7 +452,8 @@ def test_there_is_nothing_to_verify(bench: Bench) -> None:
     [
         ("jobs/{orders}.job", "{}\n", "holds other bytes of job/orders than were released to it"),
         ("jobs/{orders}.job", None, "does not hold job/orders, which was released to it"),
-        ("jobs/00/evil.job", "{}\n", "holds job/evil, which no release gave it"),
+        (f"jobs/{shard('evil')}/evil.job", "{}\n", "holds job/evil, which no release gave it"),
+        ("jobs/00/evil.job", "{}\n", "holds jobs/00/evil.job, which no release put there"),
         (
             "jobs/{orders}.subjobs/evil.job",
             "{}\n",
