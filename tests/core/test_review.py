@@ -385,3 +385,16 @@ def test_who_was_asked_later_is_kept_in_order_and_once() -> None:
     )
     review = Review(package=PackageName("orders_1"), head=HEAD, authors=(), opinions=opinions)
     assert review.asked == ("dep-2", "adm-1", "dep-1")
+
+
+def test_an_import_as_released_is_for_admins_and_another_admin_approves_it() -> None:
+    """A deployer's yes is not enough for bytes that no task was reviewed for, nor a developer's application."""
+    by_admin = proposed(manifest(planned(), purpose=Purpose.IMPORT, applicant=MemberId("adm-1")))
+    deployer = evaluate(workspace(), by_admin, [opinion("dep-1")])
+    assert "admin" in [reason.code for reason in deployer.missing]
+    admin = evaluate(workspace(), by_admin, [opinion("adm-2")])
+    assert "admin" not in [reason.code for reason in admin.missing]
+    by_developer = proposed(manifest(planned(), purpose=Purpose.IMPORT, applicant=MemberId("dev-1")))
+    assert "applicant" in [
+        reason.code for reason in evaluate(workspace(), by_developer, [opinion("adm-1")]).reasons
+    ]
