@@ -135,7 +135,7 @@ class _Release:
 
 def _check_released(now: Situation, package: PackageName) -> None:
     """Refuse what never reached production, and say where it is instead."""
-    summary = now.ledger.summary(package)
+    summary = now.ledger.holdings.summary(package)
     if summary is not None and summary.status is Status.REFUSED:
         raise Refused(
             f"{package} was refused and never reached production",

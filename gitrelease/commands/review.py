@@ -49,7 +49,7 @@ def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
     review = desk.forge.find(package, now.workspace)
     if review is not None and review.is_open:
         return review
-    became = now.ledger.summary(package) or now.archive.outcome(package)
+    became = now.ledger.holdings.summary(package) or now.archive.outcome(package)
     if became is not None:
         raise Refused(f"{package} is {became.status}", hint="make a new package with `gitrelease release`")
     raise NotFound(

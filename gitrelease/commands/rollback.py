@@ -119,7 +119,7 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
 def _released(desk: Desk, now: Situation, name: PackageName) -> Manifest:
     read = read_manifest(desk.repo, now.approved, name)
     if read is None:
-        summary = now.ledger.summary(name) or now.archive.outcome(name)
+        summary = now.ledger.holdings.summary(name) or now.archive.outcome(name)
         if summary is not None:
             raise Refused(f"{name} is {summary.status}: there is nothing of it to roll back")
         raise NotFound(

@@ -11,18 +11,12 @@ from dataclasses import dataclass, replace
 from time import monotonic, sleep
 
 from gitrelease.commands import Desk
-from gitrelease.commands.applying import (
-    Applied,
-    TakenOver,
-    WorkOrder,
-    begin,
-    refuse,
-    take_over,
-)
+from gitrelease.commands.applying import Applied, begin, refuse, take_over
+from gitrelease.commands.runner import Shift, TakenOver, WorkOrder
 from gitrelease.commands.views import summarize
 from gitrelease.core.finding import Severity
 from gitrelease.core.ledger import Event, Evidence, ItemResult, Receipt, Work
-from gitrelease.core.names import LEDGER, CommitId, ItemKey, MemberId, PackageName
+from gitrelease.core.names import LEDGER, CommitId, ItemKey, PackageName
 from gitrelease.core.package import Reason
 from gitrelease.core.plan import FAILING, mapping_digest
 from gitrelease.core.status import Status
@@ -105,11 +99,11 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
         now = desk.look()
         check_writers(now.ledger, since=believed)
         believed = now.ledger.tip
-        runner = desk.allowed(Action.SYNC, now.ledger.writers)
+        shift = Shift(member=desk.allowed(Action.SYNC, now.ledger.writers), run=run)
         if request.dry_run:
             return _report(desk, now, _would_do(desk, now), is_dry_run=True)
         try:
-            made = _next(desk, now, asked, runner=runner, run=run)
+            made = _next(desk, now, asked, shift)
         except TakenOver as lost:
             desk.say(f"{lost.message}; giving way")
             continue
@@ -129,28 +123,28 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
             asked = replace(asked, repair=())
 
 
-def _next(desk: Desk, now: Situation, asked: SyncRequest, *, runner: MemberId, run: str) -> Applied | None:
+def _next(desk: Desk, now: Situation, asked: SyncRequest, shift: Shift) -> Applied | None:
     """Do the next piece of work, or nothing when production is in line."""
     if now.ledger.receipt.is_open:
-        return _finish_others(desk, now, runner=runner, run=run)
+        return _finish_others(desk, now, shift)
     if order := _baseline(desk, now):
         desk.say(f"{order.work}: {', '.join(order.targets or ())}, {len(order.items)} items")
-        return begin(desk, now, order, runner=runner, run=run)
+        return begin(desk, now, order, shift)
     for merged in now.merged:
         if merged.judged is None:
             continue
         order = _order_for(desk, now, merged, merged.judged)
         if merged.is_approved:
             if reasons := _unsupported(desk, now, merged.judged):
-                return refuse(desk, now, order, reasons, runner=runner, run=run)
+                return refuse(desk, now, order, reasons, shift)
             desk.say(f"package {merged.name}: {len(order.items)} items")
-            return begin(desk, now, order, runner=runner, run=run)
+            return begin(desk, now, order, shift)
         if reasons := _hopeless(now, merged, merged.judged):
-            return refuse(desk, now, order, reasons, runner=runner, run=run)
+            return refuse(desk, now, order, reasons, shift)
     if asked.retry and (order := _retry(desk, now)):
-        return begin(desk, now, order, runner=runner, run=run)
+        return begin(desk, now, order, shift)
     if asked.repair:
-        return begin(desk, now, _repair(desk, now, asked.repair), runner=runner, run=run)
+        return begin(desk, now, _repair(desk, now, asked.repair), shift)
     return None
 
 
@@ -222,7 +216,7 @@ def _hopeless(now: Situation, merged: Merged, judged: Judged) -> list[Reason]:
 def _baseline(desk: Desk, now: Situation) -> WorkOrder | None:
     """Give a target everything when it is new, or when its names of production changed."""
     for settings in now.ledger.workspace.targets:
-        standing = now.ledger.standing(settings.name)
+        standing = now.ledger.holdings.standing(settings.name)
         if standing is not None and standing.mapping == _mapping(settings):
             continue
         states = all_states(desk.repo, now.ledger.tree)
@@ -245,8 +239,8 @@ def _retry(desk: Desk, now: Situation) -> WorkOrder | None:
     del desk
     behind: dict[ItemKey, None] = {}
     for settings in now.ledger.workspace.targets:
-        standing = now.ledger.standing(settings.name)
-        held = now.ledger.holdings(settings.name, standing.behind if standing else ())
+        standing = now.ledger.holdings.standing(settings.name)
+        held = now.ledger.holdings.of(settings.name, standing.behind if standing else ())
         failed = (item for item, holding in held.items() if holding.status in FAILING)
         behind.update(dict.fromkeys(failed))
     if not behind:
@@ -273,14 +267,14 @@ def _to_repair(desk: Desk, now: Situation, text: str) -> ItemKey:
         raise
 
 
-def _finish_others(desk: Desk, now: Situation, *, runner: MemberId, run: str) -> Applied | None:
+def _finish_others(desk: Desk, now: Situation, shift: Shift) -> Applied | None:
     """Wait for the runner that holds the ledger, and take over once it shows no sign of life."""
     receipt = now.ledger.receipt
     lease = now.ledger.workspace.lease
-    if receipt.run != run and not _has_died(desk, now, lease):
+    if receipt.run != shift.run and not _has_died(desk, now, lease):
         raise RaceLost("the runner that holds the ledger is alive")
     desk.say(f"taking over {receipt.subject} from {receipt.runner}")
-    return take_over(desk, now, _order_of(desk, now), runner=runner, run=run)
+    return take_over(desk, now, _order_of(desk, now), shift)
 
 
 def _has_died(desk: Desk, now: Situation, lease: float) -> bool:
@@ -309,7 +303,7 @@ def _order_of(desk: Desk, now: Situation) -> WorkOrder:
             overwrite=_overwrites(now, started),
         )
     read = read_manifest(desk.repo, now.ledger.tree, started.package)
-    summary = now.ledger.summary(started.package)
+    summary = now.ledger.holdings.summary(started.package)
     if read is None or started.evidence is None or summary is None:
         raise HalfDone(f"the ledger does not say what was begun with {started.package}")
     return WorkOrder(
@@ -325,7 +319,7 @@ def _order_of(desk: Desk, now: Situation) -> WorkOrder:
 
 def _overwrites(now: Situation, started: Receipt) -> bool:
     """Say whether a work may overwrite what was not released; a taker may no more than whoever began it."""
-    is_new = all(now.ledger.standing(name) is None for name in started.targets)
+    is_new = all(now.ledger.holdings.standing(name) is None for name in started.targets)
     return started.work is Work.REPAIR or (started.work is Work.BASELINE and is_new)
 
 

@@ -312,7 +312,7 @@ class _Present:
 
     def _target(self, settings: TargetSettings) -> Iterator[Broken]:
         ref = RefName(f"{DEPLOY}{settings.name}")
-        holdings: Mapping[ItemKey, Holding] = self._ledger().all_holdings(settings.name)
+        holdings: Mapping[ItemKey, Holding] = self._ledger().holdings.all_of(settings.name)
         given = {item: holding.deployed for item, holding in holdings.items()}
         seen = self.desk.connect(settings).observe_all()
         coming = self._being_released(settings)

@@ -263,7 +263,7 @@ def list_packages(desk: Desk, wanted: PackageFilter, paging: Paging) -> Listed[S
 def all_packages(desk: Desk, now: Situation) -> list[Summary]:
     """Put together every package there is or was, each once."""
     found: dict[PackageName, Summary] = {one.name: one for one in now.archive.outcomes()}
-    found.update({one.name: one for one in now.ledger.summaries()})
+    found.update({one.name: one for one in now.ledger.holdings.summaries()})
     for merged in now.merged:
         if shown := _merged_summary(desk, now, merged):
             found[merged.name] = shown
@@ -295,7 +295,7 @@ def view_package(desk: Desk, package: PackageName) -> Summary:
 
 def find_package(desk: Desk, now: Situation, package: PackageName) -> Summary:
     """Find a package in the ledger, on the main branch, in review or in the archive."""
-    if known := now.ledger.summary(package):
+    if known := now.ledger.holdings.summary(package):
         return known
     for merged in now.merged:
         if merged.name == package and (shown := _merged_summary(desk, now, merged)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import cast
@@ -20,7 +20,7 @@ from gitrelease.core.names import (
     shard,
 )
 from gitrelease.core.package import Reason
-from gitrelease.core.plan import Digest, Outcome, OutcomeStatus
+from gitrelease.core.plan import FAILING, Digest, Outcome, OutcomeStatus
 
 
 class Event(StrEnum):
@@ -179,6 +179,36 @@ class Holding:
     status: OutcomeStatus
     error: str | None = None
     package: PackageName | None = None
+
+
+def holding_of(result: ItemResult, *, package: PackageName | None, last: Holding | None) -> Holding:
+    """Say what a target was last given of an item, from what was just done there.
+
+    Args:
+        result: what became of the item.
+        package: the package that was applied; None for a repair and the like, after which the item still
+            belongs to the package that gave it last.
+        last: what the target was given before.
+    """
+    return Holding(
+        item=result.item,
+        version=result.version,
+        mapping=result.mapping,
+        deployed=result.outcome.deployed,
+        status=result.outcome.status,
+        error=result.outcome.error,
+        package=package or (last.package if last else None),
+    )
+
+
+def behind_after(last: TargetStanding | None, results: Iterable[ItemResult]) -> tuple[ItemKey, ...]:
+    """List what a target does not hold as it should, from what it did not before and what was just done."""
+    behind = set(last.behind if last else ())
+    for result in results:
+        behind.discard(result.item)
+        if result.outcome.status in FAILING:
+            behind.add(result.item)
+    return tuple(sorted(behind))
 
 
 def holding_document(holding: Holding) -> dict[str, object]:

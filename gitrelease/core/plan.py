@@ -114,6 +114,9 @@ class OutcomeStatus(StrEnum):
 FAILING = frozenset({OutcomeStatus.FAILED, OutcomeStatus.SKIPPED, OutcomeStatus.DRIFTED})
 """What leaves a target behind: it does not hold of the item what was approved."""
 
+FINE = frozenset({OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED})
+"""What nobody has to look after: it was released, or something newer was."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:

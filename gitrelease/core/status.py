@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
 from gitrelease.core.archive import Settlement
 from gitrelease.core.item import Change
-from gitrelease.core.ledger import Event
+from gitrelease.core.ledger import Event, ItemResult
 from gitrelease.core.names import CommitId, ItemKey, PackageName, item_key, package_name
 from gitrelease.core.package import Manifest, Reason
 from gitrelease.core.people import Person
-from gitrelease.core.plan import OutcomeStatus
+from gitrelease.core.plan import FINE, Outcome, OutcomeStatus
 from gitrelease.core.review import Opinion, Review, Say, Verdict
 
 
@@ -57,8 +57,7 @@ def status_of(
     """Say where a package stands, from what the ledger, the archive, git and the forge hold."""
     match event:
         case Event.FINISHED:
-            good = {OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED}
-            return Status.SUCCESSFUL if all(outcome in good for outcome in outcomes) else Status.FAILED
+            return Status.SUCCESSFUL if all(outcome in FINE for outcome in outcomes) else Status.FAILED
         case Event.REFUSED:
             return Status.REFUSED
         case Event.STARTED | Event.ALIVE:
@@ -156,6 +155,48 @@ def item_status(outcomes: Sequence[OutcomeStatus]) -> OutcomeStatus:
         OutcomeStatus.SUCCESSFUL,
     ]
     return min(outcomes, key=order.index, default=OutcomeStatus.SUCCESSFUL)
+
+
+def concluded(begun: Summary, results: Sequence[ItemResult], *, at: datetime | None) -> Summary:
+    """Show a package as its release left it.
+
+    Args:
+        begun: the package as it was shown when its release began.
+        results: what became of its items, on all targets.
+        at: when the release ended.
+    """
+    outcomes: dict[ItemKey, list[Outcome]] = {}
+    for result in results:
+        outcomes.setdefault(result.item, []).append(result.outcome)
+    items = tuple(
+        replace(
+            one,
+            release=item_status([outcome.status for outcome in outcomes.get(one.item, [])]),
+            error=next((outcome.error for outcome in outcomes.get(one.item, []) if outcome.error), None),
+        )
+        for one in begun.items
+    )
+    good = all(result.outcome.status is OutcomeStatus.SUCCESSFUL for result in results)
+    approvals = [view.person for view in begun.approvals if view.verdict == "approved"]
+    return replace(
+        begun,
+        status=Status.SUCCESSFUL if good else Status.FAILED,
+        missing=(),
+        reasons=(),
+        items=items,
+        released_by=approvals[-1] if approvals else None,
+        released_at=at,
+    )
+
+
+def restated(summary: Summary, mended: Mapping[ItemKey, OutcomeStatus]) -> Summary:
+    """Show a package anew of which some items are well by now."""
+    items = tuple(
+        replace(one, release=mended[one.item], error=None) if one.item in mended else one
+        for one in summary.items
+    )
+    good = all(one.release in FINE for one in items)
+    return replace(summary, items=items, status=Status.SUCCESSFUL if good else Status.FAILED)
 
 
 def person_document(person: Person | None) -> dict[str, object] | None:

@@ -6,36 +6,32 @@ trust: what an item must look like in production follows from its approved bytes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitrelease.archiving import read_summary
 from gitrelease.core.item import ItemState
 from gitrelease.core.ledger import (
     Event,
     Holding,
     ItemResult,
     Receipt,
-    TargetStanding,
     Work,
+    behind_after,
     held_path,
-    parse_holding,
-    parse_standing,
+    holding_of,
     standing_path,
     summary_path,
 )
 from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, TreeId
 from gitrelease.core.package import Manifest
-from gitrelease.core.plan import FAILING, Digest, Outcome, OutcomeStatus, mapping_digest
+from gitrelease.core.plan import FAILING, FINE, Digest, OutcomeStatus, mapping_digest
 from gitrelease.core.review import Review
-from gitrelease.core.status import Status, Summary, approval_views, item_status
+from gitrelease.core.status import Status, Summary, approval_views, concluded
 from gitrelease.core.workspace import TargetSettings, Workspace
-from gitrelease.messages import read_message
 from gitrelease.reading.deployables import mappings_of, read_deployable
+from gitrelease.reading.holdings import Holdings
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import EMPTY_TREE, Repo
-
-_FINE = frozenset({OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +77,8 @@ class Accounts:
             tree: the ledger's tree at this receipt.
             workspace: the effective workspace, whose mappings count.
         """
-        after = receipt.holdings
-        if after is None:
+        was, now = Holdings(repo=self.repo, commit=before), Holdings(repo=self.repo, commit=receipt.holdings)
+        if receipt.holdings is None:
             if before is not None:
                 yield Fault(promise=4, why="does not say any more what targets were given")
             return
@@ -93,22 +89,22 @@ class Accounts:
             and receipt.event in {Event.STARTED, Event.REFUSED}
         ):
             told[summary_path(receipt.package)] = None
-            yield from self._announced(receipt, begun, after)
+            yield from self._announced(receipt, begun, now)
         elif begun is not None and receipt.event is Event.FINISHED:
-            yield from self._finished(receipt, begun, before, after, tree, workspace, told)
+            yield from self._finished(receipt, begun, was, now, tree, workspace, told)
         start = EMPTY_TREE if before is None else self.repo.tree_of(before)
-        for change in self.repo.diff(start, self.repo.tree_of(after)):
+        for change in self.repo.diff(start, self.repo.tree_of(receipt.holdings)):
             if change.path not in told:
                 yield Fault(promise=4, why=f"changes what is kept at {change.path}, and does not say why")
 
     # A package is announced.
 
-    def _announced(self, receipt: Receipt, begun: Begun, after: CommitId) -> Iterator[Fault]:
+    def _announced(self, receipt: Receipt, begun: Begun, after: Holdings) -> Iterator[Fault]:
         """Compare what is shown of a package with its manifest and the opinions on it."""
         manifest = begun.manifest
         if receipt.package is None or manifest is None:
             return
-        summary = self._summary(after, receipt.package)
+        summary = after.summary(receipt.package)
         status = Status.RELEASING if receipt.event is Event.STARTED else Status.REFUSED
         if summary is None:
             yield Fault(promise=4, why=f"keeps no word on {receipt.package}")
@@ -133,20 +129,14 @@ class Accounts:
             if said != [(view.person.id, view.verdict, view.commit, view.message) for view in views]:
                 yield Fault(promise=4, why=f"shows other opinions on {receipt.package} than were given")
 
-    def _summary(self, holdings: CommitId | None, package: PackageName) -> Summary | None:
-        if holdings is None:
-            return None
-        data = self.repo.content(holdings, summary_path(package))
-        return None if data is None else read_summary(data, of=f"the word on {package}")
-
     # Work is finished.
 
     def _finished(
         self,
         receipt: Receipt,
         begun: Begun,
-        before: CommitId | None,
-        after: CommitId,
+        before: Holdings,
+        after: Holdings,
         tree: TreeId,
         workspace: Workspace,
         told: dict[str, None],
@@ -179,15 +169,15 @@ class Accounts:
         yield from self._restated(receipt, results, held, before, after, told)
 
     def _holdings(
-        self, holdings: CommitId | None, keys: Collection[tuple[str, ItemKey]]
+        self, holdings: Holdings, keys: Iterable[tuple[str, ItemKey]]
     ) -> dict[tuple[str, ItemKey], Holding]:
-        if holdings is None:
-            return {}
-        paths = {held_path(*key): key for key in keys}
-        found = self.repo.contents(holdings, paths)
+        by_target: dict[str, list[ItemKey]] = {}
+        for target, item in keys:
+            by_target.setdefault(target, []).append(item)
         return {
-            paths[path]: read_message(data.decode(errors="replace"), parse_holding, of=path)
-            for path, data in found.items()
+            (target, item): holding
+            for target, items in by_target.items()
+            for item, holding in holdings.of(target, items).items()
         }
 
     def _result(
@@ -223,21 +213,11 @@ class Accounts:
         receipt: Receipt,
         results: Mapping[tuple[str, ItemKey], ItemResult],
         held: Mapping[tuple[str, ItemKey], Holding],
-        after: CommitId,
+        after: Holdings,
     ) -> Iterator[Fault]:
         listed = self._holdings(after, results)
         for key, result in results.items():
-            last = held.get(key)
-            expected = Holding(
-                item=result.item,
-                version=result.version,
-                mapping=result.mapping,
-                deployed=result.outcome.deployed,
-                status=result.outcome.status,
-                error=result.outcome.error,
-                package=receipt.package or (last.package if last else None),
-            )
-            if listed.get(key) != expected:
+            if listed.get(key) != holding_of(result, package=receipt.package, last=held.get(key)):
                 why = f"keeps another word on {result.item} on {result.target} than its result"
                 yield Fault(promise=4, why=why)
 
@@ -246,62 +226,33 @@ class Accounts:
         begun: Begun,
         targets: Mapping[str, TargetSettings],
         results: Mapping[tuple[str, ItemKey], ItemResult],
-        before: CommitId | None,
-        after: CommitId,
+        before: Holdings,
+        after: Holdings,
         told: dict[str, None],
     ) -> Iterator[Fault]:
         for name, settings in targets.items():
             told[standing_path(name)] = None
-            last, now = self._standing(before, name), self._standing(after, name)
+            last, now = before.standing(name), after.standing(name)
             mapping = mapping_digest(mappings_of(settings))
-            mine = {item: result for (target, item), result in results.items() if target == name}
-            behind = set(last.behind if last else ()) - mine.keys()
-            behind |= {item for item, result in mine.items() if result.outcome.status in FAILING}
+            behind = behind_after(last, (result for (target, _), result in results.items() if target == name))
             is_baseline = begun.receipt.work is Work.BASELINE
             if now is None:
                 if last is not None or is_baseline:
                     yield Fault(promise=4, why=f"does not say how it left the target {name}")
                 continue
             allowed = {mapping} if is_baseline or last is None else {mapping, last.mapping}
-            if set(now.behind) != behind or now.mapping not in allowed:
+            if now.behind != behind or now.mapping not in allowed:
                 yield Fault(promise=4, why=f"says of the target {name} what does not follow from its results")
 
-    def _standing(self, holdings: CommitId | None, target: str) -> TargetStanding | None:
-        data = None if holdings is None else self.repo.content(holdings, standing_path(target))
-        path = standing_path(target)
-        return None if data is None else read_message(data.decode(errors="replace"), parse_standing, of=path)
-
     def _concluded(
-        self, receipt: Receipt, package: PackageName, before: CommitId | None, after: CommitId
+        self, receipt: Receipt, package: PackageName, before: Holdings, after: Holdings
     ) -> Iterator[Fault]:
         """Compare what is shown of a package in the end with how it was announced, and with its results."""
-        begun, ended = self._summary(before, package), self._summary(after, package)
+        begun, ended = before.summary(package), after.summary(package)
         if begun is None or ended is None:
             yield Fault(promise=4, why=f"keeps no word on {package}")
             return
-        outcomes: dict[ItemKey, list[Outcome]] = {}
-        for result in receipt.results:
-            outcomes.setdefault(result.item, []).append(result.outcome)
-        items = tuple(
-            replace(
-                one,
-                release=item_status([outcome.status for outcome in outcomes.get(one.item, [])]),
-                error=next((outcome.error for outcome in outcomes.get(one.item, []) if outcome.error), None),
-            )
-            for one in begun.items
-        )
-        good = all(result.outcome.status is OutcomeStatus.SUCCESSFUL for result in receipt.results)
-        approvals = [view.person for view in begun.approvals if view.verdict == "approved"]
-        expected = replace(
-            begun,
-            status=Status.SUCCESSFUL if good else Status.FAILED,
-            missing=(),
-            reasons=(),
-            items=items,
-            released_by=approvals[-1] if approvals else None,
-            released_at=ended.released_at,
-        )
-        if ended != expected:
+        if ended != concluded(begun, receipt.results, at=ended.released_at):
             yield Fault(promise=4, why=f"shows {package} other than its results have it")
 
     def _restated(
@@ -309,8 +260,8 @@ class Accounts:
         receipt: Receipt,
         results: Mapping[tuple[str, ItemKey], ItemResult],
         held: Mapping[tuple[str, ItemKey], Holding],
-        before: CommitId | None,
-        after: CommitId,
+        before: Holdings,
+        after: Holdings,
         told: dict[str, None],
     ) -> Iterator[Fault]:
         """Let earlier packages be shown as released where what failed of them is released now; no more."""
@@ -325,7 +276,7 @@ class Accounts:
                 mended.setdefault(last.package, set()).add(result.item)
         for package, items in mended.items():
             told[summary_path(package)] = None
-            old, new = self._summary(before, package), self._summary(after, package)
+            old, new = before.summary(package), after.summary(package)
             if old is not None and (new is None or not _is_restated(old, new, items)):
                 yield Fault(promise=4, why=f"shows {package} anew, other than what was mended of it")
 
@@ -337,8 +288,8 @@ def _is_restated(old: Summary, new: Summary, mended: Collection[ItemKey]) -> boo
     for one, other in zip(old.items, new.items, strict=True):
         if other == one:
             continue
-        is_well = other.release in _FINE and replace(one, release=other.release, error=None) == other
+        is_well = other.release in FINE and replace(one, release=other.release, error=None) == other
         if one.item not in mended or not is_well:
             return False
-    good = all(one.release in _FINE for one in new.items)
+    good = all(one.release in FINE for one in new.items)
     return new.status is (Status.SUCCESSFUL if good else Status.FAILED)

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from gitrelease.archiving import Archive, read_summary
+from gitrelease.archiving import Archive
 from gitrelease.core.archive import Settlement
-from gitrelease.core.ledger import (
-    Event,
-    Holding,
-    Receipt,
-    TargetStanding,
-    held_path,
-    parse_holding,
-    parse_receipt,
-    parse_standing,
-    standing_path,
-    summary_path,
-    target_prefix,
-)
+from gitrelease.core.ledger import Event, Receipt, parse_receipt
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
     CommitId,
-    ItemKey,
     PackageName,
     RefName,
     TreeId,
     manifest_path,
 )
-from gitrelease.core.status import Summary
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import read_message
+from gitrelease.reading.holdings import Holdings
 from gitrelease.reading.trees import read_workspace
 from gitrelease.repo import Commit, NotOnFirstParents, Repo
 from gitrelease.signers import identify
@@ -84,54 +71,13 @@ class Ledger:
         """Say whether the ledger knows a package: released, failed, or refused."""
         return (
             self.repo.tree_entry(self.tree, manifest_path(package)) is not None
-            or self.summary(package) is not None
+            or self.holdings.summary(package) is not None
         )
 
-    def holdings(self, target: str, items: Iterable[ItemKey]) -> dict[ItemKey, Holding]:
-        """Say what a target was last given of these items."""
-        if self.receipt.holdings is None:
-            return {}
-        paths = {held_path(target, item): item for item in items}
-        found = self.repo.contents(self.receipt.holdings, paths)
-        return {paths[path]: _holding(path, data) for path, data in found.items()}
-
-    def all_holdings(self, target: str) -> dict[ItemKey, Holding]:
-        """Say what a target was last given of every item."""
-        if self.receipt.holdings is None:
-            return {}
-        entries = self.repo.list_tree(
-            self.receipt.holdings, target_prefix(target).rstrip("/"), recursive=True
-        )
-        blobs = self.repo.blobs([entry.blob for entry in entries])
-        read = (_holding(entry.path, blobs[entry.blob]) for entry in entries)
-        return {holding.item: holding for holding in read}
-
-    def standing(self, target: str) -> TargetStanding | None:
-        """Say how a target was last left; None for one that was never given anything."""
-        if self.receipt.holdings is None:
-            return None
-        data = self.repo.content(self.receipt.holdings, standing_path(target))
-        where = f"the ledger's word on the target {target}"
-        return None if data is None else read_message(data.decode(errors="replace"), parse_standing, of=where)
-
-    def summary(self, package: PackageName) -> Summary | None:
-        """Say what became of a package that the ledger knows."""
-        if self.receipt.holdings is None:
-            return None
-        data = self.repo.content(self.receipt.holdings, summary_path(package))
-        return None if data is None else read_summary(data, of=f"the ledger's word on {package}")
-
-    def summaries(self) -> list[Summary]:
-        """Say what became of all packages that the ledger knows."""
-        if self.receipt.holdings is None:
-            return []
-        entries = self.repo.list_tree(self.receipt.holdings, "packages", recursive=True)
-        blobs = self.repo.blobs([entry.blob for entry in entries])
-        return [read_summary(blobs[entry.blob], of=f"the ledger's {entry.path}") for entry in entries]
-
-
-def _holding(path: str, data: bytes) -> Holding:
-    return read_message(data.decode(errors="replace"), parse_holding, of=f"the ledger's {path}")
+    @cached_property
+    def holdings(self) -> Holdings:
+        """What every target was last given, and what became of every package."""
+        return Holdings(repo=self.repo, commit=self.receipt.holdings)
 
 
 def receipt_of(commit: Commit) -> Receipt:

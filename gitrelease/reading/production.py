@@ -33,6 +33,8 @@ class TargetPlan:
     drifted: tuple[TargetChange, ...]
     """What the target holds as nobody released it; a plain sync does not overwrite it."""
     held: Mapping[ItemKey, Holding]
+    versions: Mapping[ItemKey, int]
+    """At which version each item is to be; 0 where it is to be gone."""
     is_as_left: bool
     """Whether the target is as sync last left it, so that nothing need be looked for beside these items."""
 
@@ -53,7 +55,7 @@ def plan_target(
 ) -> TargetPlan:
     """Compare what a target is to hold with what it holds and what it was last given (design 4, sync)."""
     items = [item for item in wanted if item.kind is not Kind.WORKSPACE]
-    held = ledger.holdings(settings.name, items)
+    held = ledger.holdings.of(settings.name, items)
     seen = target.observe(items)
     mappings = mappings_of(settings)
     changes, done, drifted = [], [], []
@@ -68,13 +70,14 @@ def plan_target(
             drifted.append(change)
         else:
             changes.append(change)
-    standing = ledger.standing(settings.name)
+    standing = ledger.holdings.standing(settings.name)
     return TargetPlan(
         settings=settings,
         changes=tuple(changes),
         done=tuple(done),
         drifted=tuple(drifted),
         held=held,
+        versions={item: state.version if (state := wanted[item]) else 0 for item in items},
         is_as_left=standing is not None and standing.state is not None and target.state() == standing.state,
     )
 
@@ -103,20 +106,20 @@ def deviations(
     """Say where production parts from the ledger; one whose state is as it was left is not looked into."""
     found = []
     for one in settings:
-        standing = ledger.standing(one.name)
+        standing = ledger.holdings.standing(one.name)
         target = targets[one.name]
         is_new = standing is None or standing.mapping != mapping_digest(mappings_of(one))
         behind = standing.behind if standing else ()
         drifted: Sequence[ItemKey] = ()
         beside: Sequence[str] = ()
         if standing is not None and (standing.state is None or target.state() != standing.state):
-            given = {item: holding.deployed for item, holding in ledger.all_holdings(one.name).items()}
+            given = {item: holding.deployed for item, holding in ledger.holdings.all_of(one.name).items()}
             drifted = strays(given, target.observe_all())
             beside = target.strays()
         else:
             drifted = tuple(
                 item
-                for item, holding in ledger.holdings(one.name, behind).items()
+                for item, holding in ledger.holdings.of(one.name, behind).items()
                 if holding.status is OutcomeStatus.DRIFTED
             )
         found.append(

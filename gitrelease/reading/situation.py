@@ -209,4 +209,4 @@ def _named(path: str) -> PackageName | None:
 
 def _refused(ledger: Ledger, name: PackageName) -> bool:
     """Say whether the ledger refused a package for good; its changes are then nobody's."""
-    return ledger.summary(name) is not None
+    return ledger.holdings.summary(name) is not None

@@ -482,13 +482,28 @@ def test_one_failure_skips_only_what_depends_on_it_and_retry_brings_it(mill: Sho
         ("job/a", "job/b", "job/c", "job/d", "job/orders", "script/clean"), 1
     )
     assert plant.calls[len(calls) :] == [("job/a",), ("job/b",), ("job/c",)]
-    summary = mill.person("sync").desk.look().ledger.summary(name)
+    summary = mill.person("sync").desk.look().ledger.holdings.summary(name)
     assert summary is not None
     assert (summary.status, {str(item.item): (item.release, item.error) for item in summary.items}) == (
         Status.SUCCESSFUL,
         {f"job/{letter}": (OutcomeStatus.SUCCESSFUL, None) for letter in "abcd"},
     )
     assert mill.person("sync").sync(retry=True) == CLEAN
+
+
+def test_what_a_target_does_not_speak_of_failed(mill: Shop, plant: Plant) -> None:
+    mill.person("sync").sync()
+    plant.keeps_silent = frozenset({"orders"})
+    merged(mill, orders("two"), "orders", name="first")
+    (one,) = mill.person("sync").sync().packages
+    assert [(result.outcome.status, result.outcome.error) for result in one.results] == [
+        (OutcomeStatus.FAILED, "the target did not say what became of it")
+    ]
+    plant.keeps_silent = frozenset()
+    # It had taken the item, and nobody deploys it twice.
+    calls = list(plant.calls)
+    assert mill.person("sync").sync(retry=True).exit is Exit.DONE
+    assert plant.calls == calls
 
 
 def test_retry_deploys_the_newest_approved_version_of_what_failed(mill: Shop, plant: Plant) -> None:
@@ -505,7 +520,7 @@ def test_retry_deploys_the_newest_approved_version_of_what_failed(mill: Shop, pl
     told = {
         name: (summary.status, [item.release for item in summary.items])
         for name in (first, second)
-        if (summary := ledger.summary(name))
+        if (summary := ledger.holdings.summary(name))
     }
     assert told == {
         first: (Status.SUCCESSFUL, [OutcomeStatus.SUPERSEDED]),
@@ -521,7 +536,7 @@ def test_a_later_package_supersedes_what_an_earlier_one_could_not_release(mill: 
     plant.fails = frozenset()
     merged(mill, orders("three"), "orders", name="second")
     assert mill.person("sync").sync().exit is Exit.DONE
-    summary = mill.person("sync").desk.look().ledger.summary(first)
+    summary = mill.person("sync").desk.look().ledger.holdings.summary(first)
     assert summary is not None
     assert (summary.status, [item.release for item in summary.items]) == (
         Status.SUCCESSFUL,
@@ -546,7 +561,7 @@ def fails_on_both_then_on_one(shop: Shop, east: Plant, west: Plant) -> None:
     east.fails = frozenset()
     result = shop.person("sync").sync(retry=True)
     assert ([str(item) for _, item in result.behind], result.exit) == (["job/orders"], Exit.REFUSED)
-    summary = shop.person("sync").desk.look().ledger.summary(name)
+    summary = shop.person("sync").desk.look().ledger.holdings.summary(name)
     assert summary is not None
     assert (summary.status, [item.release for item in summary.items]) == (
         Status.FAILED,
@@ -554,7 +569,7 @@ def fails_on_both_then_on_one(shop: Shop, east: Plant, west: Plant) -> None:
     )
     west.fails = frozenset()
     assert shop.person("sync").sync(retry=True).exit is Exit.DONE
-    summary = shop.person("sync").desk.look().ledger.summary(name)
+    summary = shop.person("sync").desk.look().ledger.holdings.summary(name)
     assert summary is not None
     assert (summary.status, [item.release for item in summary.items]) == (
         Status.SUCCESSFUL,
@@ -684,7 +699,7 @@ def test_a_package_that_touches_what_drifted_leaves_it_alone_and_repair_brings_t
     assert (job["version"], job["description"]) == ("2", "Loads orders two")
     last = receipts(shop)[-1]
     assert (last["event"], last["work"], last["items"]) == ("finished", "repair", ["job/orders"])
-    summary = shop.person("sync").desk.look().ledger.summary(name)
+    summary = shop.person("sync").desk.look().ledger.holdings.summary(name)
     assert summary is not None
     assert summary.status is Status.SUCCESSFUL
     assert shop.person("sync").sync() == CLEAN

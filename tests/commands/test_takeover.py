@@ -10,8 +10,10 @@ from time import monotonic
 
 import pytest
 
-from gitrelease.commands.applying import TakenOver, begin
+from gitrelease.commands.applying import begin
+from gitrelease.commands.runner import Shift, TakenOver
 from gitrelease.commands.sync import SyncResult, _order_for
+from gitrelease.core.names import MemberId
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.errors import Exit, HalfDone, Refused
@@ -114,7 +116,7 @@ def test_a_runner_that_dies_right_after_it_started_is_finished_by_the_next(mill:
     plant.dies_before = 0
     order = _order_for(runner.desk, now, found, found.judged)
     with pytest.raises(Killed):
-        begin(runner.desk, now, order, runner="sync", run="dead")  # type: ignore[arg-type]
+        begin(runner.desk, now, order, Shift(member=MemberId("sync"), run="dead"))
     plant.dies_before = None
     assert [one.name for one in mill.person("sync-2").sync().packages] == [name]
     is_in_line(mill, plant, {"job/orders": 2, "script/clean": 1}, 1)
@@ -254,7 +256,7 @@ def test_a_holder_that_was_taken_over_stops_and_leaves_the_rest_to_the_other(
         assert one.judged is not None
         order = _order_for(holder.desk, now, one, one.judged)
         try:
-            begin(holder.desk, now, order, runner="sync", run="slow")  # type: ignore[arg-type]
+            begin(holder.desk, now, order, Shift(member=MemberId("sync"), run="slow"))
         except BaseException as wrong:  # noqa: BLE001 - looked at below
             found.append(wrong)
 
@@ -311,7 +313,7 @@ def test_the_ledger_is_moved_before_each_call_so_that_one_who_lost_it_makes_no_o
         assert one.judged is not None
         order = _order_for(runner.desk, now, one, one.judged)
         with pytest.raises(TakenOver):
-            begin(runner.desk, now, order, runner="sync", run="first")  # type: ignore[arg-type]
+            begin(runner.desk, now, order, Shift(member=MemberId("sync"), run="first"))
         assert plant.calls == [("job/a",)]
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from gitrelease.commands.applying import WorkOrder, begin
+from gitrelease.commands.applying import begin
 from gitrelease.commands.rollback import RollbackRequest, rollback
+from gitrelease.commands.runner import Shift, WorkOrder
 from gitrelease.commands.verify import Checked, VerifyResult, verify
 from gitrelease.commands.views import summarize
 from gitrelease.core.ledger import Evidence, Work, held_path, holding_document, parse_holding
@@ -232,7 +233,7 @@ def collude(
         ),
         summary=summarize(desk, now, judged, is_merged=True),
     )
-    begin(desk, now, order, runner=MemberId(who), run="collusion")
+    begin(desk, now, order, Shift(member=MemberId(who), run="collusion"))
 
 
 def say_yes(

@@ -42,6 +42,8 @@ class Plant:
     """Whether it can say in one word what it holds."""
     fails: frozenset[str] = frozenset()
     """Items it does not take, by name."""
+    keeps_silent: frozenset[str] = frozenset()
+    """Items of which it does not say what became of them, by name."""
     breaks: str | None = None
     """What it says when a call breaks down as a whole."""
     cannot_hold: frozenset[str] = frozenset()
@@ -153,7 +155,8 @@ class PlantTarget:
                 change.item: self._failed(change, change.item) if change.item in bad else self._write(change)
                 for change in changes
             }
-        return Deployed(outcomes=outcomes, state=self.state())
+        said = {item: outcome for item, outcome in outcomes.items() if item.name not in plant.keeps_silent}
+        return Deployed(outcomes=said, state=self.state())
 
     def _write(self, change: TargetChange) -> Outcome:
         plant = self._plant
