@@ -22,7 +22,7 @@ from gitrelease.settings import Settings, commit_id
 from gitrelease.targets import GROUP, Site, Target
 
 # A checkout that was never installed has no entry points; what we ship is there all the same.
-_SHIPPED = {"git": "gitrelease.targets.git"}
+_SHIPPED = {"directory": "gitrelease.targets.directory", "git": "gitrelease.targets.git"}
 
 
 class TargetModule(Protocol):
@@ -71,14 +71,12 @@ def desk_of(
     """Put together what every command works with, around a repository that is open."""
     known = repo.config("gitrelease.root")
     root = settings.root or (commit_id(known, of="gitrelease.root in git's configuration") if known else None)
-    main = repo.config("gitrelease.main") or "main"
     pen = Pen(identity=repo.identity, signs=lambda: can_sign(repo, settings), now=now)
     return Desk(
         repo=repo,
-        forge=LocalForge(repo, pen, main=main),
+        forge=LocalForge(repo, pen),
         pen=pen,
         root=root,
-        main=main,
         connect=lambda target: connect(target, repo=repo, pen=pen, environ=settings.environ),
         say=say,
     )

@@ -401,12 +401,11 @@ def test_whoever_only_looks_needs_no_name(bench: Bench, clone: Clone) -> None:
         _ = desk.pen.identity
 
 
-def test_git_s_configuration_names_the_trust_root_and_the_main_branch(clone: Clone) -> None:
+def test_git_s_configuration_names_the_trust_root(clone: Clone) -> None:
     clone.git("config", "gitrelease.root", "cd" * 20)
-    clone.git("config", "gitrelease.main", "trunk")
     desk = open_desk(gather(clone.environ, directory=clone.path))
     with desk.repo:
-        assert (desk.root, desk.main) == ("cd" * 20, "trunk")
+        assert desk.root == "cd" * 20
     desk = open_desk(gather({**clone.environ, "GITRELEASE_ROOT": "ab" * 20}, directory=clone.path))
     with desk.repo:
         assert desk.root == "ab" * 20

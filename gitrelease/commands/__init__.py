@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
-from gitrelease.core.names import CommitId, MemberId, branch
+from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
 from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, authorize
 from gitrelease.errors import Exit, GitReleaseError, RaceLost, Refused
 from gitrelease.forges import Forge
 from gitrelease.pen import Pen
+from gitrelease.reading.ledger import read_beginning
 from gitrelease.reading.situation import Situation, gather
 from gitrelease.repo import Repo
 from gitrelease.targets import Target
@@ -42,7 +43,6 @@ class Desk:
     pen: Pen
     root: CommitId | None
     """The trust root as known from outside the repository; None believes the first receipt."""
-    main: str
     connect: Callable[[TargetSettings], Target]
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     """Tells people how far long work is."""
@@ -53,7 +53,17 @@ class Desk:
 
     def fetch(self) -> None:
         """Bring the shared repository's refs here."""
-        self.repo.fetch(main=branch(self.main))
+        try:
+            main = self.main_branch()
+        except GitReleaseError:
+            # What is here is damaged or forged; whether what comes is better shows after this.
+            main = None
+        self.repo.fetch(main=main)
+
+    def main_branch(self) -> RefName | None:
+        """Name the main branch, as the trust root has it; None where there is no ledger yet."""
+        tip = self.repo.tip(LEDGER)
+        return None if tip is None else branch(read_beginning(self.repo, self.root, tip=tip).main)
 
     def look(self) -> Situation:
         """Fetch, and say how things stand."""

@@ -105,7 +105,7 @@ def task_diff(desk: Desk, task: TaskId) -> Comparison:
     commit = desk.repo.commit(_task_commit(now, task))
     if len(commit.parents) != 1:
         raise Refused(
-            f"{task} is no single commit on top of {desk.main}",
+            f"{task} is no single commit on top of {now.ledger.main}",
             hint="`gitrelease check` says what is wrong with it",
         )
     items, others = compare_trees(desk.repo, commit.parents[0], commit.id, numbers={task.item: task.version})

@@ -51,8 +51,6 @@ from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, plain
 
 ROOT_KEY = "gitrelease.root"
 """Where a clone remembers the trust root; runners are told through GITRELEASE_ROOT."""
-MAIN_KEY = "gitrelease.main"
-"""Where a clone remembers the name of the main branch, if it is not `main`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +144,7 @@ def _init(repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], 
     else:
         _keep_here(repo, start, beginning, taken, root)
         notes.append(_unshared(repo))
-    _remember(repo, root, main)
+    _remember(repo, root)
     return InitResult(
         folder=repo.worktree or request.folder,
         workspace=workspace,
@@ -190,11 +188,15 @@ def _open(request: InitRequest, environ: Mapping[str, str]) -> Repo:
 
 
 def _main_branch(repo: Repo) -> str:
-    """Find the name of the main branch: what the shared repository hands out, else what is checked out."""
-    shared = repo.default_branch() if repo.has_remote else None
-    known = repo.config(MAIN_KEY)
-    name = shared or (branch(known) if known else None) or repo.head_branch() or branch("main")
-    return name.removeprefix(HEADS)
+    """Find the name of the main branch: what the shared repository hands out, what an earlier run wrote into a
+    trust root that nobody has seen yet, or what is checked out.
+    """
+    if repo.has_remote and (shared := repo.default_branch()):
+        return shared.removeprefix(HEADS)
+    ledger = repo.resolve(LEDGER)
+    if ledger is not None and _own_root(repo, ledger) and (known := receipt_of(repo.commit(ledger)).main):
+        return known
+    return (repo.head_branch() or branch("main")).removeprefix(HEADS)
 
 
 def _start(repo: Repo, main: str) -> _Start:
@@ -357,7 +359,7 @@ def _already(repo: Repo, request: InitRequest) -> InitResult:
         # An earlier run was cut short after it had pushed, or this clone is older than the ledger.
         start = _Start(main=ledger.main, base=None, shared=None, local_root=None, local_ledger=None)
         notes += _bring_here(repo, start, Beginning(held={}, items={}), taken)
-    _remember(repo, ledger.root, ledger.main)
+    _remember(repo, ledger.root)
     records = repo.list_tree(ledger.root, "items", recursive=True)
     return InitResult(
         folder=repo.worktree or request.folder,
@@ -377,11 +379,9 @@ def _is_ledger(repo: Repo, tip: CommitId) -> bool:
         return False
 
 
-def _remember(repo: Repo, root: CommitId, main: str) -> None:
+def _remember(repo: Repo, root: CommitId) -> None:
     if repo.config(ROOT_KEY) != root:
         repo.set_config(ROOT_KEY, root)
-    if (repo.config(MAIN_KEY) or "main") != main:
-        repo.set_config(MAIN_KEY, main)
 
 
 def _unshared(repo: Repo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gitrelease.commands import Desk, until_first
-from gitrelease.core.names import CommitId, PackageName
+from gitrelease.core.names import CommitId, PackageName, branch
 from gitrelease.core.package import Reason, unexpected
 from gitrelease.core.review import Verdict
 from gitrelease.core.workspace import Action
@@ -123,4 +123,6 @@ def _merge(desk: Desk, now: Situation, judged: Judged) -> CommitId:
         )
     names = ", ".join(str(opinion.actor.member) for opinion in judged.verdict.approvals)
     message = f"Merge package {package.manifest.name}\n\nApproved by {names}.\n"
-    return desk.forge.merge(judged.review, main=now.main, tree=tree, message=message)
+    return desk.forge.merge(
+        judged.review, into=branch(now.ledger.main), main=now.main, tree=tree, message=message
+    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gitrelease.commands import Desk
-from gitrelease.core.names import BlobId, CommitId, branch, place_of
+from gitrelease.core.names import HEADS, BlobId, CommitId, RefName, place_of
 from gitrelease.documents import parse, set_version
 from gitrelease.errors import GitReleaseError
+from gitrelease.reading.ledger import LedgerMissing
 from gitrelease.reading.situation import MainMissing
 from gitrelease.reading.sources import PREFIXES, git_hash
-from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, TreeChange
+from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, TreeChange, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +33,24 @@ def pull(desk: Desk) -> Pulled:
     """Bring this clone's main branch to where the shared one is."""
     desk.fetch()
     repo = desk.repo
-    main = branch(desk.main)
+    main = desk.main_branch()
+    if main is None:
+        raise LedgerMissing(
+            "the shared repository has no ledger: there is no branch `production`",
+            hint="in a new repository run `gitrelease init`",
+        )
     after = repo.tip(main)
     if after is None:
-        raise MainMissing(f"the shared repository has no branch {desk.main}", hint="look at git branch -r")
+        raise MainMissing(
+            f"the shared repository has no branch {plain(main.removeprefix(HEADS))}",
+            hint="look at git branch -r",
+        )
     before = repo.resolve(main)
     if repo.worktree is None:
         note = "this is the shared repository itself: there is nothing to pull"
         return Pulled(before=before, after=after, notes=(note,))
     if repo.head_branch() != main:
-        return _elsewhere(repo, desk.main, before, after)
+        return _elsewhere(repo, main, before, after)
     changed = repo.changed_paths(CommitId(EMPTY_TREE) if before is None else before, PREFIXES)
     brought = take_over(repo, before, after)
     kept = sorted(path for path in repo.changed_paths(after, PREFIXES) if _differs(repo, after, path))
@@ -49,8 +58,9 @@ def pull(desk: Desk) -> Pulled:
     return Pulled(before=before, after=after, dropped=tuple(dropped), kept=tuple(kept))
 
 
-def _elsewhere(repo: Repo, name: str, before: CommitId | None, after: CommitId) -> Pulled:
+def _elsewhere(repo: Repo, main: RefName, before: CommitId | None, after: CommitId) -> Pulled:
     """Move a main branch that is not checked out, if that takes nothing from it."""
+    name = plain(main.removeprefix(HEADS))
     note = f"{name} is not checked out, so no file was touched; git switch {name} brings you there"
     if before is not None and before != after:
         if not repo.is_ancestor(before, after):
@@ -58,7 +68,7 @@ def _elsewhere(repo: Repo, name: str, before: CommitId | None, after: CommitId) 
                 f"your branch {name} has commits that {after:.7} does not contain",
                 hint="move them to a branch of their own",
             )
-        repo.move_local([RefMove(ref=branch(name), new=after, expected=before)])
+        repo.move_local([RefMove(ref=main, new=after, expected=before)])
     return Pulled(before=before, after=after, notes=(note,))
 
 

@@ -51,5 +51,5 @@ class Forge(Protocol):
     def say(self, review: Review, statement: Statement) -> None:
         """Record what one person thinks of exactly `review.head`."""
 
-    def merge(self, review: Review, *, main: CommitId, tree: TreeId, message: str) -> CommitId:
-        """Merge exactly `review.head` into exactly `main`; refuse if either has moved since."""
+    def merge(self, review: Review, *, into: RefName, main: CommitId, tree: TreeId, message: str) -> CommitId:
+        """Merge exactly `review.head` into a branch that is at exactly `main`; refuse if either has moved."""

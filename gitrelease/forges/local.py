@@ -18,7 +18,6 @@ from gitrelease.core.names import (
     PackageName,
     RefName,
     TreeId,
-    branch,
     package_name,
     package_ref,
     review_ref,
@@ -53,10 +52,9 @@ class _Entry:
 class LocalForge:
     """A `Forge` on plain git."""
 
-    def __init__(self, repo: Repo, pen: Pen, *, main: str) -> None:
+    def __init__(self, repo: Repo, pen: Pen) -> None:
         self._repo = repo
         self._pen = pen
-        self._main = main
 
     def whoami(self, workspace: Workspace) -> Actor:
         """Say who git's identity is in the workspace; whether it can sign shows when it does."""
@@ -113,10 +111,10 @@ class LocalForge:
         )
         self._repo.push([RefMove(ref=review_ref(review.package), new=commit, expected=review.log)])
 
-    def merge(self, review: Review, *, main: CommitId, tree: TreeId, message: str) -> CommitId:
+    def merge(self, review: Review, *, into: RefName, main: CommitId, tree: TreeId, message: str) -> CommitId:
         """Write the merge commit and move the main branch to it, from exactly where it was."""
         commit = self._pen.commit(self._repo, tree=tree, parents=(main, review.head), message=message)
-        self._repo.push([RefMove(ref=branch(self._main), new=commit, expected=main)])
+        self._repo.push([RefMove(ref=into, new=commit, expected=main)])
         return commit
 
     def _review(self, package: PackageName, refs: Mapping[RefName, str], workspace: Workspace) -> Review:

@@ -26,6 +26,9 @@ from gitrelease.reading.trees import read_workspace
 from gitrelease.repo import Commit, NotOnFirstParents, Repo
 from gitrelease.signers import identify
 
+ROOT = "root"
+"""Under which name a clone remembers the trust root from which it saw the ledger grow."""
+
 
 class LedgerMissing(GitReleaseError):
     """There is no ledger where there must be one; that never means that nothing was released."""
@@ -85,9 +88,50 @@ def receipt_of(commit: Commit) -> Receipt:
     return read_message(commit.message, parse_receipt, of=f"the ledger's {commit.id:.7}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """The trust root: where a ledger begins, and what it says for all that follows."""
+
+    root: CommitId
+    main: str
+    """The name of the main branch."""
+    workspace: str
+    """The id of the workspace."""
+
+
 def find_root(repo: Repo, tip: CommitId) -> CommitId:
     """Walk a ledger down to its first commit; whether that is the right one is for `read_ledger`."""
-    return repo.history(tip)[-1].id
+    return repo.first_of(tip)
+
+
+def read_beginning(repo: Repo, root: CommitId | None, *, tip: CommitId) -> Beginning:
+    """Read the trust root of a ledger.
+
+    Args:
+        repo: the repository.
+        root: the trust root as known from outside the repository; without one this clone believes the first
+            it ever saw.
+        tip: the ledger.
+
+    Raises:
+        LedgerForged: the commit is no trust root, or the ledger does not descend from it.
+    """
+    known = repo.remembered()
+    first = root or known.get(ROOT) or find_root(repo, tip)
+    # What this clone saw grow from the root need not be walked again.
+    seen = known.get(LEDGER.removeprefix("refs/")) if known.get(ROOT) == first else None
+    if not (repo.exists(first) and repo.is_ancestor(seen or first, tip)):
+        raise LedgerForged(
+            f"the ledger ({tip:.7}) does not descend from the trust root {first:.7}",
+            hint="somebody replaced the branch `production`; restore it before anything else",
+        )
+    receipt = receipt_of(repo.commit(first))
+    if receipt.event is not Event.ROOT or receipt.main is None or receipt.workspace is None:
+        raise LedgerForged(
+            f"{first:.7} is no trust root", hint="set GITRELEASE_ROOT to what `gitrelease init` printed"
+        )
+    repo.remember(ROOT, first)
+    return Beginning(root=first, main=receipt.main, workspace=receipt.workspace)
 
 
 def read_ledger(
@@ -113,22 +157,12 @@ def read_ledger(
             "it is never rebuilt",
         )
     tip = CommitId(refs[LEDGER])
-    if root is not None and not repo.is_ancestor(root, tip):
-        raise LedgerForged(
-            f"the ledger ({tip:.7}) does not descend from the trust root {root:.7}",
-            hint="somebody replaced the branch `production`; restore it before anything else",
-        )
-    first = root or find_root(repo, tip)
-    beginning = receipt_of(repo.commit(first))
-    if beginning.event is not Event.ROOT or beginning.main is None or beginning.workspace is None:
-        raise LedgerForged(
-            f"{first:.7} is no trust root", hint="set GITRELEASE_ROOT to what `gitrelease init` printed"
-        )
+    beginning = read_beginning(repo, root, tip=tip)
     commit = repo.commit(tip)
-    _check_signer(repo, commit, first)
+    _check_signer(repo, commit, beginning.root)
     ledger = Ledger(
         repo=repo,
-        root=first,
+        root=beginning.root,
         tip=tip,
         tree=commit.tree,
         receipt=receipt_of(commit),

@@ -16,7 +16,7 @@ from typing import Self
 from gitrelease.repo.history import NotOnFirstParents
 from gitrelease.repo.library import require_repository
 from gitrelease.repo.objects import BLOB_LIMIT
-from gitrelease.repo.refs import MAIN, Refs, remote_name
+from gitrelease.repo.refs import Refs, remote_name
 from gitrelease.repo.run import Config, Git, Place
 from gitrelease.repo.signing import Signing
 from gitrelease.repo.values import (
@@ -26,6 +26,7 @@ from gitrelease.repo.values import (
     Conflicts,
     Entry,
     EntryKind,
+    FileRefused,
     GitFailed,
     GitUnusable,
     HistoryRewritten,
@@ -51,12 +52,12 @@ from gitrelease.repo.worktree import InTheWay, Worktree
 __all__ = [
     "BLOB_LIMIT",
     "EMPTY_TREE",
-    "MAIN",
     "BadObject",
     "Commit",
     "Conflicts",
     "Entry",
     "EntryKind",
+    "FileRefused",
     "GitFailed",
     "GitUnusable",
     "HistoryRewritten",

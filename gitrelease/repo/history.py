@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from gitrelease.core.names import CommitId, TreeId
 from gitrelease.repo.objects import Objects
@@ -95,12 +95,34 @@ class History(Objects):
         out = self.run("rev-list", "--first-parent", *most, "--end-of-options", full_id(tip)).out
         return self.commits(CommitId(line) for line in out.decode().split())
 
+    def first_of(self, tip: CommitId) -> CommitId:
+        """Give the last of the first parents of a commit."""
+        out = self.run(
+            "rev-list", "--first-parent", "--max-parents=0", "--end-of-options", full_id(tip)
+        ).out.decode()
+        return CommitId(out.split()[-1])
+
     def is_ancestor(self, older: CommitId, newer: CommitId) -> bool:
         """Say whether a commit contains another; each contains itself."""
         if older == newer:
             return True
         ran = self.run("merge-base", "--is-ancestor", full_id(older), full_id(newer), accept=(0, 1))
         return ran.exit == 0
+
+    def outside(self, commits: Iterable[CommitId], tip: CommitId) -> set[CommitId]:
+        """Say which of these commits a branch does not contain, all with one process."""
+        wanted = dict.fromkeys(commits)
+        if not wanted:
+            return set()
+        names = "".join(f"{full_id(id_)}\n" for id_ in wanted) + f"^{full_id(tip)}\n"
+        beyond = set(self.run("rev-list", "--stdin", stdin=names.encode()).out.decode().split())
+        return {id_ for id_ in wanted if id_ in beyond}
+
+    def beyond(self, tip: CommitId, base: CommitId | None) -> list[Commit]:
+        """List what a branch holds and another does not, by whatever parent; parents come before children."""
+        without = () if base is None else (f"^{full_id(base)}",)
+        out = self.run("rev-list", "--topo-order", "--reverse", full_id(tip), *without, "--").out.decode()
+        return self.commits(CommitId(line) for line in out.split())
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """Give the last commit that two have in common, if there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from gitrelease.core.names import ARCHIVE, HEADS, LEDGER, RELEASE_TAGS, REVIEW, CommitId, RefName, branch
+from gitrelease.core.names import ARCHIVE, HEADS, LEDGER, RELEASE_TAGS, REVIEW, CommitId, RefName
 from gitrelease.errors import GitReleaseError, NotFound, Refused
 from gitrelease.repo.history import History
 from gitrelease.repo.run import Config, Ran
@@ -22,7 +22,6 @@ from gitrelease.repo.values import (
     plain,
 )
 
-MAIN = branch("main")
 NOTHING = "0" * 40
 
 _REMOTE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -97,12 +96,15 @@ class Refs(History):
 
     # Fetching.
 
-    def fetch(self, *, main: RefName = MAIN) -> None:
+    def fetch(self, *, main: RefName | None) -> None:
         """Bring what the shared repository holds here, and forget what it holds no more.
 
-        `main`, `production`, `archive` and `review/*` only ever grow. What they held when they were last
-        looked at is remembered apart from what `git fetch` moves, so that a rewritten history is noticed also
-        when somebody else fetched it into this clone.
+        The main branch, `production`, `archive` and `review/*` only ever grow. What they held when they were
+        last looked at is remembered apart from what `git fetch` moves, so that a rewritten history is noticed
+        also when somebody else fetched it into this clone.
+
+        Args:
+            main: the main branch, which only grows as well; None where its name is not known yet.
 
         Raises:
             HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
@@ -130,7 +132,9 @@ class Refs(History):
             config=Config.USER, in_worktree=True, accept=range(256),
         )  # fmt: skip
 
-    def _check_growth(self, before: Mapping[RefName, str], now: Mapping[RefName, str], main: RefName) -> None:
+    def _check_growth(
+        self, before: Mapping[RefName, str], now: Mapping[RefName, str], main: RefName | None
+    ) -> None:
         seen = {ref: id_ for ref, id_ in self._seen_refs().items() if _grows(ref, main)}
         rewritten: list[HistoryRewritten] = []
         put_back: list[RefMove] = []
@@ -156,8 +160,34 @@ class Refs(History):
             return
 
     def _seen_refs(self) -> dict[RefName, str]:
-        top = self._seen("refs/")
+        top = self._seen("")
         return {RefName("refs/" + name.removeprefix(top)): id_ for name, id_ in self._local_refs(top).items()}
+
+    def remembered(self) -> dict[str, CommitId]:
+        """Give the commits that this clone found to be good, by name; nobody else can move them.
+
+        Among them is what every growing branch held when it was last found to have grown. In the shared
+        repository itself nothing is remembered: others can push there.
+        """
+        if self.is_direct:
+            return {}
+        top = self._seen("")
+        held = self._local_refs(top)
+        return {name.removeprefix(top): CommitId(id_) for name, id_ in held.items() if self.exists(id_)}
+
+    def remember(self, what: str, commit: CommitId) -> None:
+        """Remember a commit as good, so that what led to it need not be looked at again."""
+        if self.is_direct:
+            return
+        ref = RefName(self._seen(what))
+        held = self._local_refs(ref).get(ref)
+        if held == commit:
+            return
+        try:
+            self._transact([RefMove(ref=ref, new=commit, expected=held)])
+        except GitFailed:
+            # Somebody else is remembering, or this clone cannot be written; then it is looked at again.
+            return
 
     def _contains(self, new: str, old: str) -> bool:
         return self.exists(old) and self.is_ancestor(CommitId(old), CommitId(new))
@@ -186,7 +216,7 @@ class Refs(History):
     def _check_rewind(self, move: RefMove) -> None:
         """Refuse to take anything away from a branch that only grows, whoever asks."""
         ends = move.new is None and move.ref.startswith(REVIEW)
-        if move.expected is None or not _grows(move.ref, MAIN) or ends:
+        if move.expected is None or not _grows(move.ref) or ends:
             return
         if move.new is None or not self.is_ancestor(CommitId(move.expected), CommitId(move.new)):
             raise Refused(
@@ -343,7 +373,7 @@ def remote_name(text: str) -> str:
     return text
 
 
-def _grows(ref: str, main: RefName) -> bool:
+def _grows(ref: str, main: RefName | None = None) -> bool:
     return ref in {main, ARCHIVE, LEDGER} or ref.startswith(REVIEW)
 
 

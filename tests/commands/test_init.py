@@ -12,6 +12,7 @@ from gitrelease.commands.check import check_working
 from gitrelease.commands.first_workspace import member_id, workspace_name
 from gitrelease.commands.importing import ExportUnreadable
 from gitrelease.commands.init import InitRequest, InitResult, init
+from gitrelease.commands.pull import pull
 from gitrelease.commands.submit import CheckFailed
 from gitrelease.core.ledger import Event
 from gitrelease.core.names import GUARDED, CommitId, ItemKey, ItemName, Kind, MemberId, record_path
@@ -19,7 +20,7 @@ from gitrelease.core.workspace import NotAllowed, Role, Signatures
 from gitrelease.errors import Refused
 from gitrelease.reading.ledger import receipt_of
 from gitrelease.reading.situation import gather
-from gitrelease.repo import Identity, Repo
+from gitrelease.repo import HistoryRewritten, Identity, Repo
 from tests.kit.git import Bench, Clone
 from tests.kit.shop import FIRST_ITEMS, Person, Shop, job_yaml, script_yaml, workspace_yaml
 
@@ -228,7 +229,30 @@ def test_another_name_of_the_main_branch_stands_in_the_root(bench: Bench) -> Non
     made = begin(bench, clone.path)
     assert sorted(server.refs()) == ["refs/heads/production", "refs/heads/trunk"]
     assert '"main": "trunk"' in server.git("log", "-1", "--format=%B", made.root)
-    assert clone.git("config", "gitrelease.main") == "trunk"
+
+
+def test_a_plain_clone_learns_the_name_of_the_main_branch_from_the_root(bench: Bench) -> None:
+    server, clone = existing(
+        bench, {**FILES, "workspace.yaml": workspace_yaml(bench, signatures="off")}, main="trunk"
+    )
+    made = begin(bench, clone.path)
+    shop = Shop(bench=bench, server=server, root=made.root, signing=False)
+    try:
+        author = shop.person("dev-1")
+        author.clone.git("checkout", "--quiet", "trunk")
+        before = server.git("rev-parse", "trunk").strip()
+        package = shop.released(
+            {"jobs/sales/orders.job.yaml": job_yaml("orders", script="clean", note="twice")}, "orders"
+        )
+        assert f"refs/tags/release/{package}" in shop.refs()
+        assert server.git("rev-parse", "trunk").strip() != before
+        assert pull(author.desk).after == server.git("rev-parse", "trunk").strip()
+        # A rewritten main branch is noticed under that name too.
+        server.git("update-ref", "refs/heads/trunk", before)
+        with pytest.raises(HistoryRewritten, match="trunk"):
+            author.desk.fetch()
+    finally:
+        shop.close()
 
 
 def test_a_second_run_says_what_there_is_and_a_new_clone_learns_the_root(bench: Bench) -> None:

@@ -143,7 +143,7 @@ def statuses(shop: Shop) -> dict[str, Status]:
 def speak(person: Person, say: Say, name: str = "first", *, pen: Pen | None = None) -> None:
     """Add an opinion to the log, past the commands."""
     now = person.desk.look()
-    forge = person.desk.forge if pen is None else LocalForge(person.repo, pen, main="main")
+    forge = person.desk.forge if pen is None else LocalForge(person.repo, pen)
     review = forge.find(package_name(name), now.workspace)
     assert review is not None
     manifest = judge_branch(person.repo, forge, now.ground, review).package.manifest_id

@@ -26,6 +26,7 @@ from gitrelease.core.names import (
     CommitId,
     MemberId,
     PackageName,
+    branch,
     item_key,
     manifest_path,
     package_name,
@@ -199,7 +200,9 @@ def merge_anyway(shop: Shop, package: PackageName, by: str = "dev-1") -> None:
     assert review is not None
     tree = desk.repo.merge_trees(now.main, review.head)
     assert isinstance(tree, str)
-    desk.forge.merge(review, main=now.main, tree=tree, message=f"Merge package {package}\n")
+    desk.forge.merge(
+        review, into=branch("main"), main=now.main, tree=tree, message=f"Merge package {package}\n"
+    )
 
 
 def collude(
@@ -261,7 +264,7 @@ def say_yes(
         manifest=BlobId(manifest or held.id),
     )
     pen = Pen(identity=person.repo.identity(), signs=sign, now=shop.bench.clock)
-    LocalForge(desk.repo, pen, main="main").say(review, statement)
+    LocalForge(desk.repo, pen).say(review, statement)
 
 
 # Honest stories.
@@ -977,7 +980,9 @@ def test_a_merge_with_more_than_its_manifest(attacked: Shop) -> None:
     assert review is not None
     blob = desk.repo.write_blob(b"SELECT 2;\n")
     tree = desk.repo.write_tree(desk.repo.tree_of(review.head), {"scripts/sales/clean.sql": blob})
-    desk.forge.merge(review, main=now.main, tree=tree, message=f"Merge package {package}\n")
+    desk.forge.merge(
+        review, into=branch("main"), main=now.main, tree=tree, message=f"Merge package {package}\n"
+    )
     collude(attacked, package)
     result = audit(attacked)
     assert found(result) == {(1, LEDGER), (1, MAIN)}

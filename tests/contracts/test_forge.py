@@ -10,7 +10,16 @@ from dataclasses import replace
 
 import pytest
 
-from gitrelease.core.names import BlobId, CommitId, MemberId, PackageName, TreeId, package_name, package_ref
+from gitrelease.core.names import (
+    BlobId,
+    CommitId,
+    MemberId,
+    PackageName,
+    TreeId,
+    branch,
+    package_name,
+    package_ref,
+)
 from gitrelease.core.package import Proposed, manifest_document
 from gitrelease.core.review import Review, Say
 from gitrelease.documents import dump
@@ -91,7 +100,9 @@ def merge(person: Person, made: Proposed) -> CommitId:
     tree = person.repo.merge_trees(now.main, made.head)
     assert isinstance(tree, str)
     review = seen(person, made.manifest.name)
-    return person.desk.forge.merge(review, main=now.main, tree=TreeId(tree), message="Merge\n")
+    return person.desk.forge.merge(
+        review, into=branch("main"), main=now.main, tree=TreeId(tree), message="Merge\n"
+    )
 
 
 # Who.
@@ -270,7 +281,9 @@ def test_a_merge_is_refused_when_main_has_moved(shop: Shop) -> None:
     tree = person.repo.merge_trees(now.main, first.head)
     moved = merge(shop.person("dep-2"), second)
     with pytest.raises(RaceLost):
-        person.desk.forge.merge(review, main=now.main, tree=TreeId(str(tree)), message="Merge\n")
+        person.desk.forge.merge(
+            review, into=branch("main"), main=now.main, tree=TreeId(str(tree)), message="Merge\n"
+        )
     assert shop.refs()["refs/heads/main"] == moved
 
 
@@ -282,7 +295,9 @@ def test_nothing_that_came_after_the_review_is_merged_with_it(shop: Shop) -> Non
     tree = person.repo.merge_trees(now.main, made.head)
     amend(shop.person("dev-1"), "package/first", {"README.md": "more"})
     try:
-        person.desk.forge.merge(review, main=now.main, tree=TreeId(str(tree)), message="Merge\n")
+        person.desk.forge.merge(
+            review, into=branch("main"), main=now.main, tree=TreeId(str(tree)), message="Merge\n"
+        )
     except RaceLost:
         assert shop.refs()["refs/heads/main"] == now.main
     else:

@@ -166,10 +166,9 @@ class Person:
 
         return Desk(
             repo=repo,
-            forge=LocalForge(repo, pen, main="main"),
+            forge=LocalForge(repo, pen),
             pen=pen,
             root=self.root,
-            main="main",
             connect=connect,
             say=self.said.append,
         )
