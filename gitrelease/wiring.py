@@ -50,6 +50,14 @@ def open_repo(settings: Settings) -> Repo:
     )
 
 
+def open_server(settings: Settings) -> tuple[Repo, Pen]:
+    """Open the server's repository for its hook, so that it sees what was pushed and is not part of it yet."""
+    repo = Repo.discover(
+        settings.directory, remote=settings.remote, environ=settings.environ, quarantine=True
+    )
+    return repo, Pen(identity=repo.identity, signs=False, now=utc_now)
+
+
 def open_desk(
     settings: Settings,
     *,

@@ -33,7 +33,7 @@ SCHEMA: Mapping[str, object] = {
 }
 
 RUNNABLE = frozenset({"shell", "python", "dummy"})
-"""What can be run from a branch with nothing but a machine; other nodes need the system they speak to."""
+"""What can be run from plain files with nothing but a machine; other nodes need the system they speak to."""
 
 _JOB_ENDING = ".job"
 _SCRIPT_ENDING = ".script"
@@ -51,18 +51,7 @@ class GitTarget:
 
     def supports(self, job: Job) -> Sequence[Problem]:
         """Hold everything; say which nodes nothing here could run."""
-        others = sorted({node.type for node in job.nodes if node.type.casefold() not in RUNNABLE})
-        if not others:
-            return []
-        return [
-            Problem(
-                code="target-cannot-run",
-                key=("nodes",),
-                severity=Severity.WARNING,
-                message=f"the git target holds {', '.join(others)} nodes, and cannot run them",
-                hint="whatever reads the deploy branch has to",
-            )
-        ]
+        return held_only(job, target="git", hint="whatever reads the deploy branch has to")
 
     def state(self) -> str | None:
         """The branch's commit: another whenever anything held is another."""
@@ -126,6 +115,22 @@ class GitTarget:
         paths = [stem + ending]
         paths += [entry.path for entry in self._repo.list_tree(tip, stem + SUBJOBS_ENDING, recursive=True)]
         return self._repo.contents(tip, paths)
+
+
+def held_only(job: Job, *, target: str, hint: str) -> Sequence[Problem]:
+    """Say which nodes of a job a target that keeps plain files could not run, and who has to."""
+    others = sorted({node.type for node in job.nodes if node.type.casefold() not in RUNNABLE})
+    if not others:
+        return []
+    return [
+        Problem(
+            code="target-cannot-run",
+            key=("nodes",),
+            severity=Severity.WARNING,
+            message=f"the {target} target holds {', '.join(others)} nodes, and cannot run them",
+            hint=hint,
+        )
+    ]
 
 
 def _done(wanted: Deployable | None) -> Outcome:

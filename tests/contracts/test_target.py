@@ -1,4 +1,4 @@
-"""What every target promises: one suite, run on the git target and on the doubles."""
+"""What every target promises: one suite, run on the git target, the directory target and the doubles."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from pathlib import Path
 import pytest
 
 from gitrelease.core.names import Directory, ItemKey, item_key
-from gitrelease.core.plan import Deployable, Outcome, OutcomeStatus, TargetChange, digest_of, stem_of
+from gitrelease.core.plan import (
+    Deployable,
+    Digest,
+    Outcome,
+    OutcomeStatus,
+    TargetChange,
+    digest_of,
+    production_json,
+    stem_of,
+)
 from gitrelease.pen import Pen
 from gitrelease.repo import Repo
 from gitrelease.targets import Deployed, Site, Target
+from gitrelease.targets import directory as directory_target
 from gitrelease.targets import git as git_target
 from tests.kit.git import Bench, Clone
 from tests.kit.targets import Plant, PlantTarget
@@ -20,11 +30,11 @@ from tests.kit.targets import Plant, PlantTarget
 ORDERS, BILLS, CLEAN = item_key("job/orders"), item_key("job/bills"), item_key("script/clean")
 
 
-def want(item: ItemKey, text: str = "{}", *, subjobs: tuple[str, ...] = ()) -> Deployable:
+def want(item: ItemKey, text: str = "zero", *, subjobs: tuple[str, ...] = ()) -> Deployable:
     """Make what production is to hold of an item."""
     stem = stem_of(item)
-    files = {f"{stem}.{item.kind}": text.encode()}
-    files |= {f"{stem}.subjobs/{name}.job": f"{text} {name}".encode() for name in subjobs}
+    files = {f"{stem}.{item.kind}": production_json({"text": text})}
+    files |= {f"{stem}.subjobs/{name}.job": production_json({"text": text, "part": name}) for name in subjobs}
     return Deployable(item=item, directory=Directory("/sales"), files=files)
 
 
@@ -34,7 +44,8 @@ class Place:
 
     connect: Callable[[], Target]
     """Connects anew, as a runner on another machine does."""
-    spoil: Callable[[ItemKey], None]
+    spoil: Callable[[ItemKey], Digest]
+    """Gives the digest of what is held then."""
     target: Target = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,20 +83,21 @@ def git_place(bench: Bench) -> Iterator[Place]:
 
     def connect() -> Target:
         made, repo = clone(f"runner-{len(clones)}")
-        repo.fetch()
+        repo.fetch(main=None)
         pen = Pen(identity=repo.identity(), signs=False, now=bench.clock)
         return git_target.connect(
             Site(name="main", settings={}, repo=repo, pen=pen, folder=made.path, environ=made.environ)
         )
 
-    def spoil(item: ItemKey) -> None:
+    def spoil(item: ItemKey) -> Digest:
         made, repo = clone("mallory")
-        repo.fetch()
+        repo.fetch(main=None)
         made.git("checkout", "--quiet", "-B", "deploy", "origin/deploy/main")
         made.commit({f"{stem_of(item)}.{item.kind}": "spoilt"})
         made.push("HEAD:deploy/main")
         for other in clones:
-            other.fetch()
+            other.fetch(main=None)
+        return digest_of({f"{stem_of(item)}.{item.kind}": b"spoilt"})
 
     yield Place(connect=connect, spoil=spoil)
     for repo in clones:
@@ -95,17 +107,55 @@ def git_place(bench: Bench) -> Iterator[Place]:
 def plant_place(tmp_path: Path, *, is_transactional: bool, tells_state: bool) -> Iterator[Place]:
     """A double in a folder."""
     plant = Plant(folder=tmp_path / "plant", is_transactional=is_transactional, tells_state=tells_state)
-    yield Place(
-        connect=lambda: PlantTarget(plant),
-        spoil=lambda item: plant.meddle(str(item), {f"{stem_of(item)}.{item.kind}": "spoilt"}),
-    )
+
+    def spoil(item: ItemKey) -> Digest:
+        plant.meddle(str(item), {f"{stem_of(item)}.{item.kind}": "spoilt"})
+        return digest_of({f"{stem_of(item)}.{item.kind}": b"spoilt"})
+
+    yield Place(connect=lambda: PlantTarget(plant), spoil=spoil)
 
 
-@pytest.fixture(params=["git", "plant", "transactional plant", "silent plant"])
+def directory_place(bench: Bench) -> Iterator[Place]:
+    """The directory target on a folder; each connection is a clone of its own, with a memory of its own."""
+    folder = bench.folder / "production"
+    folder.mkdir()
+    (folder / directory_target.MARKER).touch()
+    server = bench.server()
+    clones: list[Repo] = []
+
+    def connect() -> Target:
+        made = bench.clone(server, f"runner-{len(clones)}")
+        repo = Repo.discover(made.path, remote="origin", environ=made.environ)
+        clones.append(repo)
+        pen = Pen(identity=repo.identity(), signs=False, now=bench.clock)
+        return directory_target.connect(
+            Site(
+                name="main",
+                settings={"path": str(folder)},
+                repo=repo,
+                pen=pen,
+                folder=made.path,
+                environ=made.environ,
+            )
+        )
+
+    def spoil(item: ItemKey) -> Digest:
+        path = f"{stem_of(item)}.json"
+        (folder / path).write_bytes(b"spoilt")
+        return digest_of({path: b"spoilt"})
+
+    yield Place(connect=connect, spoil=spoil)
+    for repo in clones:
+        repo.close()
+
+
+@pytest.fixture(params=["git", "directory", "plant", "transactional plant", "silent plant"])
 def place(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path) -> Iterator[Place]:
     """Every implementation there is."""
     if request.param == "git":
         yield from git_place(bench)
+    elif request.param == "directory":
+        yield from directory_place(bench)
     else:
         yield from plant_place(
             tmp_path,
@@ -196,8 +246,7 @@ def test_the_state_is_another_whenever_something_else_is_held(place: Place) -> N
 
 def test_what_somebody_else_changed_is_seen(place: Place) -> None:
     place.give(job_orders=want(ORDERS), job_bills=want(BILLS))
-    place.spoil(ORDERS)
-    spoilt = digest_of({f"{stem_of(ORDERS)}.job": b"spoilt"})
+    spoilt = place.spoil(ORDERS)
     seen = place.connect()
     assert seen.observe([ORDERS, BILLS]) == {ORDERS: spoilt, BILLS: want(BILLS).digest}
     assert seen.observe_all() == {ORDERS: spoilt, BILLS: want(BILLS).digest}
