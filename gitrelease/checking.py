@@ -6,7 +6,7 @@ checked comes in as bytes, so that every entry point checks the same thing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitrelease import secrets
@@ -108,6 +108,32 @@ def check_drafts(
             findings += _still_used(draft.item, users, bytes_of, drafts, changed)
     findings += _one_name(drafts)
     return sorted(findings, key=lambda one: (one.file, one.line or 0, one.column or 0, one.code))
+
+
+def crowded(added: Iterable[str], held: Callable[[str], Iterable[str]]) -> list[Finding]:
+    """Find directories that would hold more entries than a directory may.
+
+    Args:
+        added: the paths that are not there yet.
+        held: gives the entries that a directory has, by their paths.
+    """
+    coming: dict[str, set[str]] = {}
+    for path in added:
+        if folder := path.rpartition("/")[0]:
+            coming.setdefault(folder, set()).add(path)
+    findings = []
+    for folder, files in sorted(coming.items()):
+        count = len(files.union(held(folder)))
+        if count > MOST_ENTRIES:
+            findings.append(
+                Finding(
+                    code="directory-full",
+                    file=min(files),
+                    message=f"{folder} would hold {count} entries; a directory holds at most {MOST_ENTRIES}",
+                    hint="put it into another directory",
+                )
+            )
+    return findings
 
 
 def _check_item(

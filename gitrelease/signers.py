@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gitrelease.core.names import CommitId, MemberId
+from gitrelease.core.names import CommitId
 from gitrelease.core.people import Actor, Person
 from gitrelease.core.workspace import Signatures, Workspace
 from gitrelease.repo import Commit, Repo, Signature, SignatureStatus
@@ -28,12 +28,6 @@ def identify(repo: Repo, commits: Iterable[CommitId], workspace: Workspace) -> d
 
 def _actor(commit: Commit, workspace: Workspace, signature: Signature | None) -> Actor:
     member = workspace.member_with_email(commit.author.email)
-    person = Person(
-        id=member.id if member else None,
-        name=commit.author.name,
-        email=commit.author.email,
-        github_id=member.github if member else None,
-    )
     doubt = None
     if signature is not None and signature.status is not SignatureStatus.GOOD:
         doubt = _WORTH[signature.status]
@@ -43,5 +37,11 @@ def _actor(commit: Commit, workspace: Workspace, signature: Signature | None) ->
         doubt = f"says it was made by {member.id}, and was signed by {signature.principal}"
     elif (other := workspace.member_with_email(commit.committer.email)) not in {None, member}:
         doubt = f"was written by {member.id} and committed by {other.id if other else commit.committer.email}"
-    believed = MemberId(member.id) if member is not None and doubt is None else None
-    return Actor(person=person, member=believed, doubt=doubt)
+    believed = member if doubt is None else None
+    person = Person(
+        id=believed.id if believed else None,
+        name=commit.author.name,
+        email=commit.author.email,
+        github_id=believed.github if believed else None,
+    )
+    return Actor(person=person, member=believed.id if believed else None, doubt=doubt)

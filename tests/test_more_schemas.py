@@ -250,7 +250,11 @@ def test_an_entry_of_the_archive_reads_back_the_same(entry: ArchiveEntry) -> Non
     assert parse_entry(read(entry_document(entry), "settlement")) == entry
 
 
-@pytest.mark.parametrize("say", list(Say))
+SAYS = [say for say in Say if say is not Say.UNREADABLE]
+"""What people can say; what cannot be read was said by nobody."""
+
+
+@pytest.mark.parametrize("say", SAYS)
 def test_every_opinion_passes(say: Say) -> None:
     document = {**OPINION, "say": say, "previous": None, "message": "", "asks": []}
     assert read(document, "opinion") == document
@@ -337,7 +341,7 @@ def test_the_schemas_and_the_core_name_the_same_choices() -> None:
     assert choices("receipt", "properties", "event") == list(Event)
     assert choices("receipt", "properties", "work") == list(Work)
     assert choices("receipt", "$defs", "result", "properties", "status") == list(OutcomeStatus)
-    assert choices("opinion", "properties", "say") == list(Say)
+    assert choices("opinion", "properties", "say") == SAYS
     assert choices("settlement", "properties", "settlement") == [*Settlement, None]
 
 

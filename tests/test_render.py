@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -377,8 +378,16 @@ modify by dev-1, 2026-11-20 10:00 UTC (2 hours ago)
 leave out test customers"""
     )
     assert tasks.task_next(one, SCREEN) == "next: gitrelease release job/orders/v3  (puts it up for review)"
-    unsigned = replace(one, task=a_task(submitter=Actor(person=DEV, doubt="is not signed")))
-    assert tasks.task_head(unsigned, SCREEN).endswith("\ncannot be released: it is not signed")
+    claimed = replace(DEV, id=None, name="dev-1")
+    unsigned = replace(one, task=a_task(submitter=Actor(person=claimed, doubt="is not signed")))
+    assert (
+        tasks.task_head(unsigned, SCREEN)
+        == """\
+job/orders/v3  pending
+modify by dev-1 (unproven claim), 2026-11-20 10:00 UTC (2 hours ago)
+leave out test customers
+cannot be released: it is not signed"""
+    )
 
 
 def test_revoked_tasks_are_listed() -> None:
@@ -541,6 +550,44 @@ Reviewers: dep-1, dep-2
 next: gitrelease sync --retry  (by a runner, once the cause is mended)
 """
     )
+
+
+def test_what_does_not_count_is_shown_apart_and_with_the_reason() -> None:
+    yes = ApprovalView(person=DEP, verdict="approved", at=NOW, commit=COMMIT, message="fine")
+    others = (
+        replace(yes, why="it was given to other content"),
+        replace(yes, person=Person(id=None, email="dep-1@example.org"), message="", why="it is not signed"),
+        replace(yes, verdict="changes-requested", message="no\x07", why="dep-1 took it back"),
+        replace(yes, verdict="withdrawn", message="was wrong"),
+    )
+    summary = a_summary(approvals=(yes, replace(yes, verdict="changes-requested")), uncounted=others)
+    text = packages.package_view(summary, PIPE)
+    at = "2026-11-20 12:00 UTC"
+    assert [line for line in text.splitlines() if at in line and line.startswith("  ")] == [
+        f"  approved by dep-1, {at}: fine",
+        f"  changes-requested by dep-1, {at}: fine",
+        f"  dep-1 approved, does not count: it was given to other content; {at}: fine",
+        f"  dep-1@example.org (unproven claim) approved, does not count: it is not signed; {at}",
+        f"  dep-1 asked for changes, does not count: dep-1 took it back; {at}: no\\x07",
+        f"  dep-1 took back what they said, {at}: was wrong",
+    ]
+    document: Any = documents.package(summary)
+    assert [one["verdict"] for one in document["approvals"]] == ["approved", "changes-requested"]
+    assert document["uncounted"][0] == {
+        "person": {"id": "dep-1", "name": None, "email": None, "githubId": None},
+        "verdict": "approved",
+        "at": "2026-11-20T12:00:00Z",
+        "commit": COMMIT,
+        "message": "fine",
+        "why": "it was given to other content",
+    }
+
+
+def test_nobody_known_is_no_claim() -> None:
+    assert [str(Person(id=None)), str(Person(id=None, name="octo", github_id=1))] == [
+        "somebody unknown",
+        "octo",
+    ]
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -933,7 +980,8 @@ def test_nothing_hostile_comes_through_any_view() -> None:
     standing = TaskStanding(task=task, state=TaskState.PENDING)
     yes = ApprovalView(person=evil, verdict="approved", at=NOW, commit=COMMIT, message=HOSTILE)
     summary = a_summary(
-        description=HOSTILE, applicant=evil, reviewers=(evil,), approvals=(yes,), missing=(HOSTILE,),
+        description=HOSTILE, applicant=evil, reviewers=(evil,), approvals=(yes, replace(yes, verdict=HOSTILE)),
+        uncounted=(replace(yes, why=HOSTILE), replace(yes, verdict=HOSTILE)), missing=(HOSTILE,),
         reasons=(HOSTILE,), url=HOSTILE,
         items=(replace(a_summary().items[0], submitter=evil, error=HOSTILE),),
     )  # fmt: skip

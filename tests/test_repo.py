@@ -74,7 +74,7 @@ def ann(bench: Bench, server: Clone) -> Clone:
 def repo(ann: Clone) -> Iterator[Repo]:
     """Ann's clone through our door."""
     with opened(ann) as repo:
-        repo.fetch()
+        repo.fetch(main=MAIN)
         yield repo
 
 
@@ -184,7 +184,10 @@ def test_the_name_of_a_remote_is_no_option(ann: Clone, name: str) -> None:
 def test_a_remote_that_is_not_configured_is_named(ann: Clone) -> None:
     with Repo.discover(ann.path, remote="upstream", environ=ann.environ) as repo:
         assert repo.refs() == {}
-        acts: list[Callable[[], None]] = [repo.fetch, lambda: repo.push([create("refs/heads/x", head(ann))])]
+        acts: list[Callable[[], None]] = [
+            lambda: repo.fetch(main=MAIN),
+            lambda: repo.push([create("refs/heads/x", head(ann))]),
+        ]
         for act in acts:
             with pytest.raises(NotFound, match="no remote called upstream"):
                 act()
@@ -278,7 +281,7 @@ def test_p40_a_hostile_configuration_starts_no_program(ann: Clone, bench: Bench)
     (ann.path / ".git/info/attributes").write_text("* diff=evil merge=evil\n", encoding="utf-8")
     first = head(ann)
     with opened(ann) as repo:
-        repo.fetch()
+        repo.fetch(main=MAIN)
         ours = write(repo, first, files={"jobs/a.job.yaml": "b\n"})
         theirs = write(repo, first, files={"jobs/a.job.yaml": "c\n"})
         repo.diff(first, ours)
@@ -446,8 +449,18 @@ def test_files_are_read_whole_or_refused_for_their_size(repo: Repo) -> None:
         id_ = repo.write_blob(data)
         assert repo.blob(id_) == data
         assert repo.blob(id_, limit=len(data)) == data
-    with pytest.raises(TooLarge, match="300000 bytes is larger than the 299999"):
+    with pytest.raises(TooLarge, match="has 300000 bytes, more than the 299999 that are read"):
         repo.blob(repo.write_blob(b"x" * 300_000), limit=299_999)
+    large = write(repo, files={"jobs/large": "xx", "jobs/small": "x"})
+    for read in (
+        lambda: repo.content(large, "jobs/large", limit=1),
+        lambda: repo.contents(large, ["jobs/small", "jobs/large"], limit=1),
+    ):
+        with pytest.raises(
+            TooLarge, match="'jobs/large' has 2 bytes, more than the 1 that are read"
+        ) as refused:
+            read()
+        assert refused.value.path == "jobs/large"
 
 
 def test_threads_get_their_own_answers(repo: Repo) -> None:
@@ -523,7 +536,7 @@ def test_p16_refs_that_look_like_options_are_only_names(repo: Repo, ann: Clone, 
     for name in names:
         server.git("update-ref", f"refs/heads/{name}", id_)
         server.git("update-ref", f"refs/tags/release/{name}", id_)
-    repo.fetch()
+    repo.fetch(main=MAIN)
     for name in names:
         assert repo.refs()[RefName(f"refs/heads/{name}")] == id_
         assert repo.tip(RefName(f"refs/heads/{name}")) == id_
@@ -833,6 +846,13 @@ def test_ancestors(repo: Repo, ann: Clone) -> None:
     assert not repo.is_ancestor(one, first)
     assert repo.merge_base(one, two) == first
     assert repo.merge_base(one, alone) is None
+    assert repo.outside([first, one, two, alone], one) == {two, alone}
+    assert repo.outside([], one) == set()
+    joined = write(repo, two, one, files={"j": "j"})
+    assert {commit.id for commit in repo.beyond(joined, [first])} == {one, two, joined}
+    assert repo.beyond(joined, [first])[-1].id == joined
+    assert repo.beyond(joined, [joined]) == []
+    assert [commit.id for commit in repo.beyond(alone, [])] == [alone]
 
 
 def test_trees_are_merged_or_the_paths_in_conflict_named(repo: Repo, ann: Clone) -> None:
@@ -918,7 +938,7 @@ def test_refs_have_the_names_of_the_shared_repository(repo: Repo, ann: Clone, se
     server.git("tag", "v1", "main")
     server.git("tag", "-a", "-m", "Released\n\nwith a body", "release/p1", "main")
     server.git("branch", "submit/job/a/v1", "main")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     expected = {
         MAIN: id_,
         "refs/heads/submit/job/a/v1": id_,
@@ -940,13 +960,13 @@ def test_refs_have_the_names_of_the_shared_repository(repo: Repo, ann: Clone, se
 def test_fetch_forgets_what_is_gone_and_leaves_the_user_alone(repo: Repo, ann: Clone, server: Clone) -> None:
     server.git("branch", "package/p1", "main")
     server.git("tag", "release/p1", "main")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     server.git("branch", "-D", "package/p1")
     server.git("branch", "package/p1/now-a-folder", "main")
     server.git("tag", "-d", "release/p1")
     ann.git("tag", "mine")
     ann.git("config", "remote.origin.fetch", "+refs/heads/main:refs/heads/evil")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     assert set(repo.refs()) == {MAIN, "refs/heads/package/p1/now-a-folder"}
     assert "refs/tags/mine" in ann.refs()
     assert "refs/heads/evil" not in ann.refs()
@@ -959,7 +979,7 @@ def test_a_branch_called_head_moves_nothing_else(repo: Repo, ann: Clone, server:
     bob = bench.clone(server, "bob")
     bob.git("checkout", "-q", "-b", "x", "origin/main")
     bob.push(f"{bob.commit({'x': 'x'})}:refs/heads/HEAD")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     assert repo.refs() == {MAIN: head(ann)}
 
 
@@ -973,22 +993,22 @@ def test_p11_a_rewritten_history_is_noticed_and_the_old_one_kept(
     ref = RefName(f"refs/heads/{branch}")
     ann.push(f"{second}:{ref}", force=True)
     with opened(ann) as repo:
-        repo.fetch()
+        repo.fetch(main=MAIN)
         for new in (first, other):
             ann.git("push", "-q", "-f", str(server.path), f"{new}:{ref}")
             with pytest.raises(HistoryRewritten, match="history was rewritten") as caught:
-                repo.fetch()
+                repo.fetch(main=MAIN)
             assert (caught.value.ref, caught.value.old, caught.value.new) == (ref, second, new)
             assert repo.tip(ref) == second
             # It is noticed each time, and also when git itself fetched it here.
             ann.git("fetch", "-q")
             assert repo.tip(ref) == new
             with pytest.raises(HistoryRewritten):
-                repo.fetch()
+                repo.fetch(main=MAIN)
             assert repo.tip(ref) == second
         third = write(repo, CommitId(second), message="third")
         ann.git("push", "-q", "-f", str(server.path), f"{third}:{ref}")
-        repo.fetch()
+        repo.fetch(main=MAIN)
         assert repo.tip(ref) == third
 
 
@@ -996,26 +1016,26 @@ def test_a_growing_branch_does_not_vanish_but_a_review_may(repo: Repo, ann: Clon
     id_ = head(ann)
     for branch in ("production", "review/p1"):
         server.git("branch", branch, "main")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     server.git("branch", "-D", "review/p1")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     assert set(repo.refs()) == {MAIN, LEDGER}
     server.git("branch", "-D", "production")
     with pytest.raises(HistoryRewritten, match="is gone"):
-        repo.fetch()
+        repo.fetch(main=MAIN)
     assert repo.tip(LEDGER) == id_
     server.git("update-ref", "refs/heads/review/p1", id_)
     server.git("update-ref", LEDGER, id_)
-    repo.fetch()
+    repo.fetch(main=MAIN)
     assert RefName("refs/heads/review/p1") in repo.refs()
 
 
 def test_other_branches_may_be_rewound(repo: Repo, ann: Clone, server: Clone) -> None:
     second = ann.commit({"x": "2"})
     ann.push(f"{second}:refs/heads/package/p1")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     ann.git("push", "-q", "-f", str(server.path), "HEAD~1:refs/heads/package/p1")
-    repo.fetch()
+    repo.fetch(main=MAIN)
     assert repo.tip(RefName("refs/heads/package/p1")) == head(ann, "HEAD~1")
 
 
@@ -1032,7 +1052,10 @@ def test_the_main_branch_may_have_another_name(repo: Repo, ann: Clone, server: C
 def test_a_remote_that_is_not_there_is_unreachable(ann: Clone, bench: Bench) -> None:
     ann.git("remote", "set-url", "origin", str(bench.folder / "gone.git"))
     with opened(ann) as repo:
-        acts: list[Callable[[], None]] = [repo.fetch, lambda: repo.push([create("refs/heads/x", head(ann))])]
+        acts: list[Callable[[], None]] = [
+            lambda: repo.fetch(main=MAIN),
+            lambda: repo.push([create("refs/heads/x", head(ann))]),
+        ]
         for act in acts:
             with pytest.raises(Unreachable, match="did not answer") as caught:
                 act()
@@ -1063,7 +1086,7 @@ def test_a_remote_that_wants_credentials_has_its_own_exit_code(ann: Clone) -> No
             opened(ann, {"NO_PROXY": "127.0.0.1"}) as repo,
             pytest.raises(RemoteRefusedCredentials) as caught,
         ):
-            repo.fetch()
+            repo.fetch(main=MAIN)
         assert caught.value.exit is Exit.CREDENTIALS
         assert "hunter2" not in caught.value.message
         listener.shutdown(socket.SHUT_RDWR)
@@ -1075,14 +1098,14 @@ def test_a_remote_cannot_be_a_program(ann: Clone, bench: Bench) -> None:
     ann.git("remote", "set-url", "origin", f"ext::touch {witness}")
     ann.git("config", "protocol.ext.allow", "always")
     with opened(ann) as repo, pytest.raises(Unreachable):
-        repo.fetch()
+        repo.fetch(main=MAIN)
     assert not witness.exists()
 
 
 def test_a_relative_remote_is_found_from_any_folder(ann: Clone, server: Clone) -> None:
     ann.git("remote", "set-url", "origin", f"../{server.path.name}")
     with Repo.discover(ann.path / "jobs", remote="origin", environ=ann.environ) as repo:
-        repo.fetch()
+        repo.fetch(main=MAIN)
         repo.push([create("refs/heads/submit/job/a/v1", head(ann))])
         assert repo.tip(RefName("refs/heads/submit/job/a/v1")) == head(ann)
 
@@ -1094,7 +1117,7 @@ def test_a_relative_remote_is_found_from_any_folder(ann: Clone, server: Clone) -
 def mover(request: pytest.FixtureRequest, ann: Clone, server: Clone) -> Iterator[Repo]:
     """What moves refs: a clone by pushing, or the bare repository in place."""
     with opened(ann if request.param == "clone" else server) as repo:
-        repo.fetch()
+        repo.fetch(main=MAIN)
         yield repo
 
 
@@ -1302,7 +1325,7 @@ def test_a_hook_of_the_server_sees_the_push_only_in_quarantine(
     path = os.pathsep.join([str(root), *sys.path])
     bench.hook(server, "pre-receive", f"PYTHONPATH='{path}' exec '{sys.executable}' '{script}'")
     with opened(ann) as repo:
-        repo.fetch()
+        repo.fetch(main=MAIN)
         new = write(repo, head(ann), files={"new": "x"})
         with pytest.raises(PushDeclined) as caught:
             repo.push([RefMove(ref=MAIN, new=new, expected=head(ann))])
@@ -1458,8 +1481,17 @@ def test_only_files_that_may_differ_are_named(repo: Repo, ann: Clone) -> None:
     assert repo.changed_paths(commit, ["scripts", "README.md"]) == {"scripts/t.sql", "README.md"}
     assert repo.changed_paths(commit, ["j*"]) == set()
     assert (ann.path / ".git/index").read_bytes() == before
+    assert repo.ignored_paths(["jobs", "scripts"]) == {"jobs/x.swp"}
     with pytest.raises(ValueError, match="no folder"):
         repo.changed_paths(commit, [])
+
+
+def test_what_is_no_file_is_named_and_links_are_not_followed(repo: Repo, ann: Clone, bench: Bench) -> None:
+    (ann.path / "jobs/deep").mkdir()
+    os.mkfifo(ann.path / "jobs/deep/pipe")
+    (ann.path / "jobs/link").symlink_to(bench.folder)
+    (ann.path / "linked").symlink_to(ann.path / "jobs")
+    assert sorted(repo.no_files(["jobs", "linked", "nowhere"])) == ["jobs/deep", "jobs/deep/pipe"]
 
 
 def test_working_files_are_read_without_following_links(repo: Repo, ann: Clone, bench: Bench) -> None:

@@ -16,6 +16,7 @@ from gitrelease.cli.frame import Session, Verb, later_command, later_option, ses
         gitrelease init                       in an existing repository
         gitrelease init shop                  in a new folder
         gitrelease init shop --import export  with the jobs of a DataArts export
+        gitrelease init --server /srv/shop.git
     """,
 )
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
@@ -28,30 +29,60 @@ from gitrelease.cli.frame import Session, Verb, later_command, later_option, ses
 )
 @click.option("--name", metavar="NAME", help="What the workspace is called.  [the folder's name]")
 @click.option("--push/--no-push", default=True, help="Give the beginning to the remote at once.")
-@later_option("--server", metavar="DIR.git", hint="make it with `git init --bare DIR.git`, and push to it")
+@click.option(
+    "--server",
+    metavar="DIR.git",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Make a bare repository that checks every push, or install its hooks anew.",
+)
 @later_option(
     "--github", metavar="OWNER/REPO", hint="make the repository on GitHub, clone it, and run init there"
 )
 @session
 def init(
-    session: Session, *, folder: Path | None, import_file: Path | None, name: str | None, push: bool
+    session: Session,
+    *,
+    folder: Path | None,
+    import_file: Path | None,
+    name: str | None,
+    push: bool,
+    server: Path | None,
 ) -> None:
-    """Make a release repository of a folder or a repository, and write its trust root."""
+    """Make a release repository of a folder or a repository, and write its trust root.
+
+    With --server its remote is made as well: a bare repository with hooks, on this machine. Where there is no
+    working folder, only that is made.
+    """
     from gitrelease.commands.init import InitRequest, init
     from gitrelease.render import json, setup
     from gitrelease.wiring import utc_now
 
     settings = session.settings
+    where = (settings.directory / (folder or Path())).absolute()
+    made = None
+    if server is not None:
+        from gitrelease.commands.server import check_outside, is_working_folder, make_server
+
+        server = (settings.directory / server).resolve()
+        works_here = folder is not None or import_file is not None or is_working_folder(where)
+        if works_here:
+            check_outside(server, where)
+        made = make_server(server, environ=settings.environ)
+        if not works_here:
+            session.show(made, setup.server, json.server)
+            return
     request = InitRequest(
-        folder=settings.directory / (folder or Path()),
+        folder=where,
         import_file=None if import_file is None else settings.directory / import_file,
         name=name,
         remote=settings.remote,
         push=push,
+        server=server,
         signing_key=settings.signing_key,
         prompt=settings.prompt,
     )
-    session.show(init(request, environ=settings.environ, now=utc_now), setup.begun, json.begun)
+    result = init(request, environ=settings.environ, now=utc_now)
+    session.show((made, result), setup.begun_with_server, json.begun_with_server)
 
 
 @click.command("demo", cls=Verb, example="gitrelease demo shop")

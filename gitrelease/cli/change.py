@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 
 import click
@@ -11,7 +12,6 @@ from gitrelease.cli.frame import (
     Session,
     Verb,
     complete_task,
-    later_option,
     paging_options,
     patch_options,
     session,
@@ -34,9 +34,11 @@ from gitrelease.errors import Exit, UsageError
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]…")
 @click.option("--ref", metavar="REF", help="A pushed branch: is it a proper task or package?")
-@later_option("--pre-receive", hint="run `gitrelease check --ref BRANCH` in CI")
+@click.option(
+    "--pre-receive", is_flag=True, help="The refs of a push, as git hands them to a server's hook."
+)
 @session
-def check(session: Session, paths: tuple[str, ...], ref: str | None) -> Exit:
+def check(session: Session, *, paths: tuple[str, ...], ref: str | None, pre_receive: bool) -> Exit:
     """Say what is wrong with files, or with a pushed branch.
 
     Schema, names, the graph of nodes, what they refer to, the schedule, and secrets in clear text.
@@ -47,11 +49,29 @@ def check(session: Session, paths: tuple[str, ...], ref: str | None) -> Exit:
 
     if ref is not None and paths:
         raise UsageError("give paths or --ref, not both")
+    if pre_receive:
+        if ref is not None or paths:
+            raise UsageError("--pre-receive checks a push, and nothing else is named beside it")
+        return _receive(session)
     result = (
         check_ref(session.desk, ref) if ref is not None else check_working(session.desk, session.paths(paths))
     )
     session.show(result, tasks.checked, json.checked)
     return Exit.REFUSED if has_errors(result.findings) else Exit.DONE
+
+
+def _receive(session: Session) -> Exit:
+    """Check a push for the hook of a server."""
+    from gitrelease.commands.receiving import certificate_in, receive
+    from gitrelease.render import json, tasks
+    from gitrelease.wiring import open_server
+
+    repo, pen = open_server(session.settings)
+    with repo:
+        lines = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+        result = receive(repo, pen, lines, certificate_in(session.settings.environ))
+    session.show(result, tasks.received, json.received)
+    return Exit.DONE if result.is_accepted else Exit.REFUSED
 
 
 @click.command(
@@ -114,7 +134,11 @@ def task() -> None:
     """,
 )
 @click.option("--name", metavar="FUZZY", help="Part of the name, or something like it.")
-@click.option("--submitter", metavar="P", help="Who submitted it: id, name or e-mail address.")
+@click.option(
+    "--submitter",
+    metavar="P",
+    help="Who submitted it: id, name or e-mail address; an unproven claim is nobody's.",
+)
 @click.option("--kind", type=click.Choice([str(one) for one in Kind]))
 @click.option("--change", type=click.Choice([str(one) for one in Change]))
 @click.option("--state", type=click.Choice([str(one) for one in TaskState]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from gitrelease.cli.frame import Session, Verb, later_command, later_option, session
@@ -45,6 +43,7 @@ def sync(
     dry_run: bool,
 ) -> Exit:
     """Bring production in line with what was approved and merged (for CI and runners)."""
+    from gitrelease.commands.server import wait_for_push, woken
     from gitrelease.commands.sync import SyncRequest, sync
     from gitrelease.render import json, production
 
@@ -57,6 +56,7 @@ def sync(
     request = SyncRequest(retry=retry, repair=items, dry_run=dry_run)
     last = ""
     while True:
+        seen = woken(session.desk.repo)
         try:
             result = sync(session.desk, request)
         except GitReleaseError as failure:
@@ -71,7 +71,7 @@ def sync(
             if not watch:
                 return result.exit
             request = SyncRequest()
-        time.sleep(interval)
+        wait_for_push(session.desk.repo, seen, interval)
 
 
 @click.command("status", cls=Verb, example="gitrelease status")

@@ -100,7 +100,7 @@ def package() -> None:
     """,
 )
 @click.option("--name", metavar="FUZZY", help="Part of the name, or something like it.")
-@click.option("--applicant", metavar="P", help="Who put it up for review.")
+@click.option("--applicant", metavar="P", help="Who put it up for review; an unproven claim is nobody's.")
 @click.option("--reviewer", metavar="P", help="Who is asked to review; @me is you.")
 @click.option("--released-by", metavar="P", help="Who brought it to production.")
 @click.option("--status", type=click.Choice([str(one) for one in Status]))

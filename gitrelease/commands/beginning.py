@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gitrelease.checking import Draft, check_drafts
-from gitrelease.commands.check import crowded
+from gitrelease.checking import Draft, check_drafts, crowded
 from gitrelease.commands.importing import Exports
 from gitrelease.commands.submit import CheckFailed
 from gitrelease.core.finding import Finding, has_errors
@@ -75,12 +74,12 @@ def gather(repo: Repo, base: CommitId | None, exports: Exports) -> Beginning:
                 )
             )
     plain_files = {path: entry for path, entry in held.items() if entry.is_file}
-    blobs = repo.blobs([entry.blob for entry in plain_files.values()])
-    for path, entry in plain_files.items():
+    files = repo.files({path: entry.blob for path, entry in plain_files.items()})
+    for path, content in files.items():
         if path.startswith(("items/", "packages/")):
-            _refuse_old(path, blobs[entry.blob])
+            _refuse_old(path, content)
         else:
-            beginning.items[path] = blobs[entry.blob]
+            beginning.items[path] = content
     lying = [WORKSPACE_PATH] if base is not None else _lying(repo)
     for path in lying:
         data = repo.read_working(path)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gitrelease.checking import MOST_ENTRIES, Draft, check_drafts
+from gitrelease.checking import Draft, check_drafts, crowded
 from gitrelease.commands import Desk
 from gitrelease.core.finding import Finding, Severity
 from gitrelease.core.item import ItemState
 from gitrelease.core.names import (
+    ARCHIVE,
+    DEPLOY,
     HEADS,
+    LEDGER,
     PACKAGE,
+    REVIEW,
     SUBMIT,
     BlobId,
     CommitId,
@@ -22,29 +26,33 @@ from gitrelease.core.names import (
     branch,
     package_name,
     place_of,
+    review_ref,
     task_of,
 )
 from gitrelease.core.package import Reason
+from gitrelease.core.review import Say
 from gitrelease.core.task import Task
 from gitrelease.core.workspace import Action, authorize
-from gitrelease.errors import GitReleaseError, NotFound, Refused
+from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
 from gitrelease.reading.judging import existing, judge_branch, users_in
 from gitrelease.reading.ledger import LedgerMissing
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.sources import (
     PREFIXES,
-    AtCommit,
     Source,
     WorkingTree,
     find_document,
     git_hash,
+    ignored_findings,
     item_files,
     items_named,
+    left_of,
+    refusal,
 )
 from gitrelease.reading.standing import read_standings
 from gitrelease.reading.tasks import belongs, open_task_refs, read_tasks
 from gitrelease.reading.trees import read_states
-from gitrelease.repo import EMPTY_TREE, plain
+from gitrelease.repo import EMPTY_TREE, FileRefused, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +110,9 @@ def _check_files(desk: Desk, footing: Footing, source: Source, paths: Sequence[s
         except NameRefused as wrong:
             findings.append(_finding(text, wrong, code="stray-file"))
             continue
+        except FileRefused as wrong:
+            findings.append(_finding(wrong.path or text, wrong))
+            continue
         items.update(dict.fromkeys(found))
     states = read_states(desk.repo, footing.approved, items)
     drafts = []
@@ -109,15 +120,18 @@ def _check_files(desk: Desk, footing: Footing, source: Source, paths: Sequence[s
         try:
             draft = _draft(source, item, states[item])
         except GitReleaseError as wrong:
-            findings.append(_finding(str(item), wrong))
+            findings.append(refusal(item, wrong))
             continue
         if paths or not _is_approved(draft, states[item]):
             drafts.append(draft)
     findings += _check_drafts(desk, footing, drafts)
+    known = {path for state in states.values() if state is not None for path in state.files}
     findings += crowded(
-        {path for draft in drafts for path in draft.files},
+        {path for draft in drafts for path in draft.files} - known,
         lambda folder: [entry.path for entry in desk.repo.list_tree(footing.base, folder)],
     )
+    if not paths:
+        findings += ignored_findings(source)
     return CheckResult(findings=tuple(findings), checked=len(drafts))
 
 
@@ -126,9 +140,7 @@ def _draft(source: Source, item: ItemKey, state: ItemState | None) -> Draft:
     if document is not None:
         return Draft(item=item, files=item_files(source, document))
     # No document: what is left of it, if anything, has to be said to be too little.
-    paths = [path for path in source.changed if belongs(path) == item]
-    read = {path: source.read(path) for path in paths}
-    files = {path: data for path, data in read.items() if data is not None}
+    files = left_of(source, item)
     if not files and (state is None or not state.exists):
         raise NotFound(f"there is no {item}", hint="`gitrelease status` lists what changed")
     return Draft(item=item, files=files)
@@ -164,52 +176,44 @@ def _committed(desk: Desk, tree: TreeId) -> frozenset[ItemKey]:
     )
 
 
-def crowded(paths: Iterable[str], held: Callable[[str], Iterable[str]]) -> list[Finding]:
-    """Find directories that would hold more entries than a directory may, when these files are added."""
-    coming: dict[str, set[str]] = {}
-    for path in paths:
-        if folder := path.rpartition("/")[0]:
-            coming.setdefault(folder, set()).add(path)
-    findings = []
-    for folder, files in sorted(coming.items()):
-        count = len(files.union(held(folder)))
-        if count > MOST_ENTRIES:
-            findings.append(
-                Finding(
-                    code="directory-full",
-                    file=min(files),
-                    message=f"{folder} would hold {count} entries; a directory holds at most {MOST_ENTRIES}",
-                    hint="put it into another directory",
-                )
-            )
-    return findings
-
-
 # Branches.
 
 
 def check_ref(desk: Desk, ref: str) -> CheckResult:
     """Check a branch as it was pushed: is it a proper task, a proper package?
 
-    Of any other branch, every item is checked that it changes against the main branch.
+    Raises:
+        UsageError: it is something else, and it says what.
     """
     now = desk.situation()
     authorize(None, Action.LOOK, now.workspace)
     name = _shared_name(desk, ref)
-    is_ours = name.startswith((SUBMIT, PACKAGE))
-    if is_ours and name not in now.refs:
+    if not name.startswith((SUBMIT, PACKAGE)):
+        raise UsageError(
+            f"{plain(ref)!r} is {_what(desk, now, ref, name)}; only the branches of tasks (submit/…) and of packages"
+            " (package/…) can be checked",
+            hint="`gitrelease check` without --ref checks the files that lie here",
+        )
+    if name not in now.refs:
         now = desk.look()  # it may have been pushed since
-    if not is_ours:
-        commit = now.refs.get(name) or desk.repo.resolve(ref)
-        if commit is None:
-            raise NotFound(
-                f"there is no branch or commit called {plain(ref)!r}", hint="git branch -a lists them"
-            )
-        source = AtCommit(repo=desk.repo, commit=CommitId(commit), base=now.main)
-        return _check_files(desk, Footing(base=now.main, approved=now.approved, now=now), source, ())
     if name not in now.refs:
         raise NotFound(f"there is no branch {plain(name.removeprefix(HEADS))}", hint="push it first")
     return _check_task(desk, now, name) if name.startswith(SUBMIT) else _check_package(desk, now, name)
+
+
+def _what(desk: Desk, now: Situation, ref: str, name: RefName) -> str:
+    """Say what a ref is that is neither a task nor a package."""
+    tag = RefName(ref if ref.startswith("refs/") else f"refs/tags/{ref}")
+    named = {branch(now.ledger.main): "the main branch", LEDGER: "the ledger", ARCHIVE: "the archive"}
+    if name not in now.refs and tag in now.refs:
+        return "the tag of a release"
+    if name not in now.refs and desk.repo.resolve(ref) is None:
+        raise NotFound(f"there is no branch or commit called {plain(ref)!r}", hint="git branch -a lists them")
+    if name.startswith(REVIEW):
+        return "the opinions on a package"
+    if name.startswith(DEPLOY):
+        return "what production holds"
+    return named.get(name) or ("a branch of another kind" if name in now.refs else "a commit")
 
 
 def _shared_name(desk: Desk, ref: str) -> RefName:
@@ -228,7 +232,7 @@ def _check_task(desk: Desk, now: Situation, ref: RefName) -> CheckResult:
     except NameRefused as wrong:
         return CheckResult(findings=(_finding(file, wrong, code="task-name"),), checked=0)
     commit = CommitId(now.refs[ref])
-    tasks, malformed = read_tasks(desk.repo, desk.forge, {id_: commit}, now.workspace)
+    tasks, malformed = read_tasks(desk.repo, desk.forge, {id_: commit}, now.workspace, main=now.main)
     findings = [_reason(file, entry.reason) for entry in malformed]
     if not tasks:
         return CheckResult(findings=tuple(findings), checked=0)
@@ -246,8 +250,11 @@ def _check_task(desk: Desk, now: Situation, ref: RefName) -> CheckResult:
                 hint=f"submit {id_.item} again",
             )
         )
-    blobs = desk.repo.blobs([BlobId(held) for held in task.after.values()])
-    files = {path: blobs[BlobId(held)] for path, held in task.after.items()}
+    try:
+        files = desk.repo.files({path: BlobId(held) for path, held in task.after.items()})
+    except FileRefused as wrong:
+        findings.append(_finding(wrong.path or file, wrong))
+        return CheckResult(findings=tuple(findings), checked=1)
     findings += check_drafts(
         [Draft(item=id_.item, files=files, version=id_.version if files else None)],
         # What was submitted together lies on branches of its own; the package is judged as a whole.
@@ -291,8 +298,18 @@ def _check_package(desk: Desk, now: Situation, ref: RefName) -> CheckResult:
         return CheckResult(findings=(_finding(file, wrong),), checked=0)
     # What people think of it is not what is wrong with it.
     reasons = [reason for reason in judged.verdict.reasons if reason.code != "changes-requested"]
-    items = judged.package.manifest.items
-    return CheckResult(findings=tuple(_reason(file, reason) for reason in reasons), checked=len(items))
+    findings = [_reason(file, reason) for reason in reasons]
+    findings += [
+        Finding(
+            code="no-opinion",
+            severity=Severity.WARNING,
+            file=review_ref(package).removeprefix(HEADS),
+            message=f"{opinion.id:.7} by {opinion.actor.person} {opinion.actor.doubt}, and counts for nothing",
+        )
+        for opinion in review.opinions
+        if opinion.say is Say.UNREADABLE
+    ]
+    return CheckResult(findings=tuple(findings), checked=len(judged.package.manifest.items))
 
 
 def _reason(file: str, reason: Reason) -> Finding:

@@ -283,11 +283,9 @@ def _side_at(
 ) -> Side:
     """Read what a tree holds of an item: the files that differ, and the document, which says what it is."""
     there = repo.entries(tree, documents)
-    files = there | {entry.path: entry for entry in entries if entry is not None}
-    blobs = repo.blobs([entry.blob for entry in files.values()])
-    return side_of(
-        {path: blobs[entry.blob] for path, entry in files.items()}, version=version, exists=bool(there)
-    )
+    held = there | {entry.path: entry for entry in entries if entry is not None}
+    files = repo.files({path: entry.blob for path, entry in held.items()})
+    return side_of(files, version=version, exists=bool(there))
 
 
 def _number(state: ItemState | None) -> int | None:
@@ -304,8 +302,7 @@ def _compare_states(
 
 
 def _read(repo: Repo, content: Content) -> dict[str, bytes]:
-    blobs = repo.blobs([pin.blob for pin in content.values()])
-    return {path: blobs[pin.blob] for path, pin in content.items()}
+    return repo.files({path: pin.blob for path, pin in content.items()})
 
 
 def _compare_restored(repo: Repo, item: ItemKey, paths: Iterable[RestoredPath]) -> ItemComparison | None:

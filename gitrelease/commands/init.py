@@ -27,6 +27,7 @@ from gitrelease.commands.beginning import (
 from gitrelease.commands.first_workspace import first_workspace, workspace_name
 from gitrelease.commands.importing import Exports, read_exports
 from gitrelease.commands.pull import take_over
+from gitrelease.commands.server import hand_out
 from gitrelease.core.finding import Finding
 from gitrelease.core.ledger import Event, Receipt, receipt_document
 from gitrelease.core.names import (
@@ -65,6 +66,8 @@ class InitRequest:
     remote: str = "origin"
     push: bool = True
     """Whether the shared repository is given the beginning at once."""
+    server: Path | None = None
+    """A bare repository on this machine that becomes the remote."""
     signing_key: Path | None = None
     prompt: bool = False
 
@@ -106,6 +109,8 @@ def init(request: InitRequest, *, environ: Mapping[str, str], now: Callable[[], 
     """Make a repository into a release repository; run again, it finishes what was cut short."""
     exports = Exports() if request.import_file is None else read_exports(request.import_file)
     with _open(request, environ) as repo:
+        if request.server is not None:
+            _share_through(repo, request.server, environ)
         return until_first(lambda: _init(repo, request, exports, now))
 
 
@@ -185,6 +190,21 @@ def _open(request: InitRequest, environ: Mapping[str, str]) -> Repo:
             hint=f"run gitrelease init {plain(str(repo.worktree or repo.git_dir))}",
         )
     return repo
+
+
+def _share_through(repo: Repo, server: Path, environ: Mapping[str, str]) -> None:
+    """Make a repository on this machine the remote, unless the clone has another."""
+    key = f"remote.{repo.remote}.url"
+    known = repo.config(key)
+    if known is None:
+        repo.set_config(key, str(server))
+        repo.set_config(f"remote.{repo.remote}.fetch", f"+{HEADS}*:refs/remotes/{repo.remote}/*")
+    elif ((repo.worktree or repo.git_dir) / known).resolve() != server.resolve():
+        raise CannotBegin(
+            f"the remote {repo.remote} of this clone is {plain(known)}",
+            hint="give the server another name with --remote NAME",
+        )
+    hand_out(server, _main_branch(repo), environ=environ)
 
 
 def _main_branch(repo: Repo) -> str:

@@ -35,7 +35,11 @@ class MergeResult:
 
 
 def gate(desk: Desk, package: PackageName) -> MergeResult:
-    """Say whether a package is approved, and merge it if it is and the workspace merges by itself."""
+    """Say whether a package is approved, and merge it if it is and the workspace merges by itself.
+
+    Nobody is asked for a right: `gate` runs where nobody sits, in CI, and brings about only what people who may
+    have decided by approving. Whoever calls it chooses nothing (decision 7).
+    """
     return until_first(lambda: merge_if_approved(desk, package))
 
 

@@ -22,7 +22,7 @@ from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action
 from gitrelease.errors import NotFound, Refused
 from gitrelease.forges import Statement
-from gitrelease.reading.judging import Judged, judge_branch
+from gitrelease.reading.judging import Judged, judge_branch, number_faults
 from gitrelease.reading.situation import Situation
 from gitrelease.repo import RefMove
 
@@ -38,6 +38,8 @@ class Said:
     was_said: bool
     """Whether the same person had said the same of the same content before."""
     merged: MergeResult | None = None
+    is_late: bool = False
+    """Whether the package is merged already, so that a no closes nothing; it keeps sync from applying it."""
 
 
 def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
@@ -79,9 +81,9 @@ def _approve(desk: Desk, package: PackageName, message: str) -> Said:
         raise Refused(
             f"{who} made part of {package}, and nobody approves their own work", hint="ask another reviewer"
         )
-    if judged.package.faults:
+    if faults := judged.package.faults or number_faults(now.ground, judged.package.manifest):
         raise Refused(
-            f"{package} cannot be approved: {judged.package.faults[0].message}",
+            f"{package} cannot be approved: {faults[0].message}",
             hint="its applicant revokes it and releases the tasks again",
         )
     return _say(desk, now, judged, who, Say.APPROVE, message)
@@ -165,7 +167,7 @@ def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, mes
     judged = _still_judged(desk, now, package)
     if who in judged.package.authors | judged.package.manifest.claimed_authors:
         raise Refused(f"{who} made part of {package}", hint="ask another reviewer to say no")
-    return _say(desk, now, judged, who, Say.REJECT, message)
+    return replace(_say(desk, now, judged, who, Say.REJECT, message), is_late=True)
 
 
 def _say(desk: Desk, now: Situation, judged: Judged, who: MemberId, say: Say, message: str) -> Said:

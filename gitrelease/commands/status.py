@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelease.commands import Desk
 from gitrelease.commands.sync import unapproved_items
-from gitrelease.core.names import ItemKey, Kind, NameRefused, PackageName, place_of
+from gitrelease.core.finding import Finding, Severity
+from gitrelease.core.item import ItemState
+from gitrelease.core.names import (
+    HEADS,
+    ItemKey,
+    Kind,
+    NameRefused,
+    PackageName,
+    RefName,
+    package_ref,
+    place_of,
+    task_of,
+)
+from gitrelease.core.package import Reason
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action, authorize
-from gitrelease.errors import Exit
+from gitrelease.errors import Exit, GitReleaseError
 from gitrelease.reading.deployables import all_states
+from gitrelease.reading.judging import NoManifest, judge_branch
 from gitrelease.reading.production import deviations
 from gitrelease.reading.situation import Situation
-from gitrelease.reading.sources import WorkingTree, find_document, git_hash, item_files
-from gitrelease.reading.tasks import open_task_refs
+from gitrelease.reading.sources import (
+    Source,
+    WorkingTree,
+    find_document,
+    git_hash,
+    ignored_findings,
+    item_files,
+    left_of,
+    refusal,
+)
+from gitrelease.reading.standing import read_standings
+from gitrelease.reading.tasks import Malformed, open_task_refs
 from gitrelease.reading.trees import item_entries_at, read_manifest, read_states
 
 
@@ -41,8 +65,12 @@ class StatusResult:
     targets: tuple[TargetStatus, ...]
     packages: tuple[tuple[PackageName, Status], ...]
     """Packages on the main branch that production does not have yet."""
+    not_approved: tuple[PackageName, ...] = ()
+    """Those of them that sync leaves alone."""
     syncing: str | None = None
     """What a runner is at work on."""
+    findings: tuple[Finding, ...] = ()
+    """Working files and branches that count for nothing as they are, each with why, and what to do."""
 
     @property
     def exit(self) -> Exit:
@@ -58,7 +86,7 @@ def status(desk: Desk) -> StatusResult:
     """Compare the working files with what was submitted, and production with the main branch."""
     now = desk.look()
     authorize(None, Action.LOOK, now.workspace)
-    unsubmitted, strays = _unsubmitted(desk, now)
+    unsubmitted, strays, unread = _unsubmitted(desk, now)
     coming = dict.fromkeys(_at_work(desk, now))
     for merged in now.merged:
         if merged.judged is not None and merged.is_approved:
@@ -80,7 +108,50 @@ def status(desk: Desk) -> StatusResult:
             for one in found
         ),
         packages=tuple((merged.name, Status.MERGED) for merged in now.merged),
+        not_approved=tuple(merged.name for merged in now.merged if not merged.is_approved),
         syncing=now.ledger.receipt.subject if now.ledger.receipt.is_open else None,
+        findings=(*unread, *_out_of_order(desk, now)),
+    )
+
+
+def _out_of_order(desk: Desk, now: Situation) -> list[Finding]:
+    """List the branches that stand where tasks and packages do, and are none."""
+    standings = read_standings(desk.repo, desk.forge, now)
+    found = [_branch(desk, bad) for bad in (*standings.malformed, *standings.no_packages)]
+    merged = {one.name for one in now.merged}
+    for review in desk.forge.reviews(now.workspace):
+        if review.package in merged or now.ledger.has(review.package):
+            continue
+        try:
+            faults = judge_branch(desk.repo, desk.forge, now.ground, review).package.faults
+        except NoManifest:
+            continue  # said already
+        except GitReleaseError as wrong:
+            faults = (Reason(code=wrong.code, message=wrong.message),)
+        if faults:
+            hint = f"`gitrelease package revoke {review.package}`, by its applicant, then release again"
+            found.append(_warning(package_ref(review.package), faults[0], hint))
+    return sorted(found, key=lambda one: one.file)
+
+
+def _branch(desk: Desk, bad: Malformed) -> Finding:
+    """Say what to do about a branch: nothing of gitrelease removes what it does not count."""
+    name = bad.ref.removeprefix(HEADS)
+    gone = f"`git push {desk.repo.remote} --delete {name}` removes it"
+    if bad.reason.code == "task-number":
+        return _warning(
+            bad.ref, bad.reason, f"`gitrelease submit {task_of(bad.ref).item}` takes the next number; {gone}"
+        )
+    return _warning(bad.ref, bad.reason, f"`gitrelease check --ref {name}` says more; {gone}")
+
+
+def _warning(ref: RefName, reason: Reason, hint: str) -> Finding:
+    return Finding(
+        code=reason.code,
+        severity=Severity.WARNING,
+        file=ref.removeprefix(HEADS),
+        message=reason.message,
+        hint=hint,
     )
 
 
@@ -99,13 +170,16 @@ def _all_items(desk: Desk, now: Situation) -> Sequence[ItemKey]:
     return sorted(item for item, state in states.items() if state.exists and item.kind is not Kind.WORKSPACE)
 
 
-def _unsubmitted(desk: Desk, now: Situation) -> tuple[tuple[ItemKey, ...], tuple[str, ...]]:
+def _unsubmitted(
+    desk: Desk, now: Situation
+) -> tuple[tuple[ItemKey, ...], tuple[str, ...], tuple[Finding, ...]]:
     """List the items whose working files are neither what was released nor what awaits release.
 
-    Files that are as this clone last got them are not edited; `gitrelease pull` brings newer ones.
+    Files that are as this clone last got them are not edited; `gitrelease pull` brings newer ones. Beside the
+    items come the files that belong to none, and what is to be said of files that cannot be read or seen.
     """
     if desk.repo.worktree is None:
-        return (), ()
+        return (), (), ()
     source = WorkingTree(repo=desk.repo, base=now.main)
     items: dict[ItemKey, None] = {}
     strays = []
@@ -115,35 +189,45 @@ def _unsubmitted(desk: Desk, now: Situation) -> tuple[tuple[ItemKey, ...], tuple
         except NameRefused:
             strays.append(path)
     states = read_states(desk.repo, now.approved, items)
-    waiting = open_task_refs(now.refs)
     head = desk.repo.resolve("HEAD")
     pulled = None if head is None else desk.repo.merge_base(head, now.main)
-    states_here = {} if pulled is None else read_states(desk.repo, pulled, items)
-    found = []
+    before = {} if pulled is None else read_states(desk.repo, pulled, items)
+    found: list[ItemKey] = []
+    findings: list[Finding] = []
     for item in items:
-        state = states[item]
-        document = find_document(source, item, state)
-        mine = (
-            {}
-            if document is None
-            else {p: git_hash(data) for p, data in item_files(source, document).items()}
-        )
-        released = {path: pin.blob for path, pin in state.files.items()} if state else {}
-        if pulled is not None:
-            here = item_entries_at(desk.repo, pulled, states_here[item])
-            if mine == {path: entry.id for path, entry in here.items()}:
-                continue
-        frozen = [
-            {path: entry.id for path, entry in item_entries_at(desk.repo, commit, state).items()}
-            for id_, commit in waiting.items()
-            if id_.item == item
-        ]
-        if document is not None:
-            frozen += [
-                {path: entry.id for path, entry in desk.repo.entries(commit, mine).items()}
-                for id_, commit in waiting.items()
-                if id_.item == item
-            ]
-        if mine != released and mine not in frozen:
+        here = {} if pulled is None else item_entries_at(desk.repo, pulled, before[item])
+        try:
+            mine = _working(source, item, states[item])
+        except GitReleaseError as wrong:  # one that cannot be read does not hide the others
+            findings.append(refusal(item, wrong))
+            continue
+        if pulled is not None and mine == {path: entry.id for path, entry in here.items()}:
+            continue
+        if not _is_known(desk, now, item, states[item], mine):
             found.append(item)
-    return tuple(found), tuple(strays)
+    return tuple(found), tuple(strays), (*findings, *ignored_findings(source))
+
+
+def _working(source: Source, item: ItemKey, state: ItemState | None) -> dict[str, str]:
+    """Hash the working files of an item, none when it has no document."""
+    document = find_document(source, item, state)
+    if document is None:
+        left_of(source, item)  # what is in its place, or not to be seen, is refused by its name
+        return {}
+    return {path: git_hash(data) for path, data in item_files(source, document).items()}
+
+
+def _is_known(
+    desk: Desk, now: Situation, item: ItemKey, state: ItemState | None, mine: Mapping[str, str]
+) -> bool:
+    """Say whether working files are what was released, or what awaits release."""
+    if mine == ({path: pin.blob for path, pin in state.files.items()} if state else {}):
+        return True
+    for id_, commit in open_task_refs(now.refs).items():
+        if id_.item == item:
+            there = item_entries_at(desk.repo, commit, state)
+            if mine == {path: entry.id for path, entry in there.items()}:
+                return True
+            if mine and mine == {p: entry.id for p, entry in desk.repo.entries(commit, mine).items()}:
+                return True
+    return False

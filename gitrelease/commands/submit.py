@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gitrelease.checking import MOST_ENTRIES, Draft, check_drafts
+from gitrelease.checking import Draft, check_drafts, crowded
 from gitrelease.commands import Desk, until_first
 from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
 from gitrelease.core.finding import Finding, has_errors
@@ -23,9 +23,9 @@ from gitrelease.core.names import (
     task_ref,
 )
 from gitrelease.core.package import same_state
-from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task, highest
+from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task
 from gitrelease.core.workspace import Action
-from gitrelease.documents import DocumentRefused, set_version
+from gitrelease.documents import DocumentRefused, parse, set_version
 from gitrelease.errors import NotFound, Refused, UsageError
 from gitrelease.reading.judging import existing, users_in
 from gitrelease.reading.packages import open_packages, tasks_in_review
@@ -36,11 +36,13 @@ from gitrelease.reading.sources import (
     WorkingTree,
     find_document,
     git_hash,
+    ignored_findings,
     item_files,
     items_named,
+    left_of,
 )
-from gitrelease.reading.tasks import open_task_refs, read_tasks, task_message
-from gitrelease.reading.trees import item_entries_at, read_states
+from gitrelease.reading.tasks import highest_numbers, open_task_refs, read_tasks, task_message
+from gitrelease.reading.trees import item_entries_at, read_manifest, read_records, read_states
 from gitrelease.repo import RefMove
 
 
@@ -58,6 +60,12 @@ class CheckFailed(Refused):
         super().__init__(
             f"{where}: {first.message}{more}", hint=first.hint or "`gitrelease check` lists all findings"
         )
+
+
+class Outdated(Refused):
+    """An item was edited as of a version that is no longer the latest one."""
+
+    code = "outdated"
 
 
 class PendingByOther(Refused):
@@ -154,15 +162,17 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
     source = _source(desk, now, request.ref)
     items = items_named(desk.repo, source, now.approved, request.items, everything=request.everything)
     states = read_states(desk.repo, now.approved, items)
-    settled = now.archive.numbers(items)
-    numbers = {item: _highest(now, item, states[item], settled.get(item, 0)) for item in items}
+    recorded = {item: state.version if state else 0 for item, state in states.items()}
+    numbers = highest_numbers(now.refs, now.archive, recorded)
     waiting = _waiting(desk, now, numbers)
     packages, _ = open_packages(desk.repo, now.refs, now.workspace)
     in_review = tasks_in_review(packages, now.workspace)
 
-    as_pulled = (
-        _as_last_pulled(desk, now, source, states) if request.ref is None and not request.delete else {}
-    )
+    pulled = _pulled(desk, now, source)
+    before = states if pulled == now.main else read_states(desk.repo, pulled, items)
+    as_pulled: dict[ItemKey, Submitted] = {}
+    if before is not states and request.ref is None and not request.delete:
+        as_pulled = _as_last_pulled(desk, pulled, source, before, states)
     versions: list[_Version] = []
     idle: list[_Idle] = [_Idle(told=told) for told in as_pulled.values()]
     items = [item for item in items if item not in as_pulled]
@@ -174,6 +184,7 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
         if isinstance(made, _Idle):
             idle.append(made)
         else:
+            _check_current(desk, now, source, made, before[item])
             versions.append(_retire(desk, made, others, in_review, who, take_over=request.supersede))
     if any(v.item.kind is Kind.WORKSPACE for v in versions) and len(versions) > 1:
         raise Refused("a change of the workspace travels alone", hint="submit workspace.yaml by itself")
@@ -186,9 +197,14 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
         unconnectable=desk.unconnectable,
         bytes_of=lambda path: desk.repo.content(now.approved, path),
     )
-    findings += _crowded(desk, now, versions)
+    findings += crowded(
+        {path for v in versions for path in v.files if v.state is None or path not in v.state.files},
+        lambda folder: [entry.path for entry in desk.repo.list_tree(now.main, folder)],
+    )
     if has_errors(findings):
         raise CheckFailed(findings)
+    if request.everything:
+        findings += ignored_findings(source)
     result = [
         Submitted(
             item=v.item,
@@ -226,19 +242,24 @@ def _source(desk: Desk, now: Situation, ref: str | None) -> Source:
     return AtCommit(repo=desk.repo, commit=commit, base=now.main)
 
 
+def _pulled(desk: Desk, now: Situation, source: Source) -> CommitId:
+    """Find the commit of the main branch that files were made from, as far as git can tell."""
+    here = source.commit if isinstance(source, AtCommit) else desk.repo.resolve("HEAD")
+    return (None if here is None else desk.repo.merge_base(here, now.main)) or now.main
+
+
 def _as_last_pulled(
-    desk: Desk, now: Situation, source: Source, states: Mapping[ItemKey, ItemState | None]
+    desk: Desk,
+    pulled: CommitId,
+    source: Source,
+    before: Mapping[ItemKey, ItemState | None],
+    states: Mapping[ItemKey, ItemState | None],
 ) -> dict[ItemKey, Submitted]:
     """Find items whose working files are older than the main branch and were not edited since they came.
 
     Submitting those would propose to take back what others released meanwhile.
     """
-    head = desk.repo.resolve("HEAD")
-    pulled = None if head is None else desk.repo.merge_base(head, now.main)
-    if pulled is None or pulled == now.main:
-        return {}
     found = {}
-    before = read_states(desk.repo, pulled, states)
     for item, state in states.items():
         here = item_entries_at(desk.repo, pulled, before[item])
         if not here or state is None or same_state(before[item], state):
@@ -255,10 +276,39 @@ def _as_last_pulled(
     return found
 
 
-def _highest(now: Situation, item: ItemKey, state: ItemState | None, settled: int) -> int:
-    """Find the highest number in use; a branch that is no proper task uses its number up all the same."""
-    used = [id_.version for id_ in open_task_refs(now.refs) if id_.item.folded == item.folded]
-    return highest(recorded=state.version if state else 0, settled=settled, waiting=used)
+def _check_current(
+    desk: Desk, now: Situation, source: Source, version: _Version, before: ItemState | None
+) -> None:
+    """Refuse an item that was edited as of a version which others have followed since: it would take theirs back.
+
+    Its file says which version it was made from. Where that is an older one although its clone has the newest,
+    somebody went back on purpose.
+    """
+    state, document = version.state, document_path(version.files)
+    if state is None or document is None or same_state(before, state):
+        return
+    made_from = _number_in(source.read(document) or b"", document)
+    if made_from is None or made_from >= state.version:
+        return
+    record = read_records(desk.repo, now.approved, [version.item])[version.item][1]
+    read = None if record.package is None else read_manifest(desk.repo, now.approved, record.package)
+    whose = f", which {read[1].applicant} released with {record.package}" if read else ""
+    at_commit = isinstance(source, AtCommit)
+    raise Outdated(
+        f"{version.item} is at version {state.version} by now{whose}; {document} was made from version"
+        f" {made_from}, and would take that back",
+        hint=f"rebase it onto {now.ledger.main}, and submit it again"
+        if at_commit
+        else "git stash; gitrelease pull; git stash pop: then your change stands on top of it",
+    )
+
+
+def _number_in(data: bytes, path: str) -> int | None:
+    try:
+        number = parse(data, file=path).value.get("version")
+    except DocumentRefused:
+        return None  # the check says what is wrong with it
+    return number if isinstance(number, int) else None
 
 
 def _waiting(desk: Desk, now: Situation, numbers: Mapping[ItemKey, int]) -> dict[ItemKey, tuple[Task, ...]]:
@@ -272,7 +322,7 @@ def _waiting(desk: Desk, now: Situation, numbers: Mapping[ItemKey, int]) -> dict
         for id_, commit in open_task_refs(now.refs).items()
         if id_.item.folded in folded and id_.version <= numbers[folded[id_.item.folded]]
     }
-    tasks, _ = read_tasks(desk.repo, desk.forge, mine, now.workspace)
+    tasks, _ = read_tasks(desk.repo, desk.forge, mine, now.workspace, main=now.main)
     found: dict[ItemKey, tuple[Task, ...]] = {}
     for task in sorted(tasks, key=lambda task: task.id.version):
         by = task.submitter.member
@@ -313,6 +363,7 @@ def _version(
             )
         return _Version(item=item, number=number, change=Change.DELETE, state=state, files={}, working=None)
     if document is None:
+        left_of(source, item)  # what is in its place, or not to be seen, is refused by its name
         known = state is not None and state.exists
         raise NotFound(
             f"the files of {item} are missing" if known else f"there is no {item}",
@@ -389,9 +440,9 @@ def _retire(
 def _shown_difference(desk: Desk, other: Task, version: _Version, most: int = 40) -> str:
     """Show how somebody's waiting version and the new one differ, briefly."""
     lines: list[str] = []
-    blobs = desk.repo.blobs([BlobId(held) for held in other.after.values()])
+    files = desk.repo.files({path: BlobId(held) for path, held in other.after.items()})
     for path in sorted({*other.after, *version.files}):
-        theirs = blobs[BlobId(other.after[path])] if path in other.after else b""
+        theirs = files.get(path, b"")
         ours = version.files.get(path, b"")
         if theirs != ours:
             lines += difflib.unified_diff(
@@ -403,27 +454,6 @@ def _shown_difference(desk: Desk, other: Task, version: _Version, most: int = 40
             )
     shown = lines[:most]
     return "\n".join(shown + ([f"… and {len(lines) - most} more lines"] if len(lines) > most else []))
-
-
-def _crowded(desk: Desk, now: Situation, versions: Sequence[_Version]) -> list[Finding]:
-    """Find directories that would hold more entries than a directory may."""
-    coming: dict[str, set[str]] = {}
-    for version in versions:
-        for path in version.files.keys() - (version.state.files.keys() if version.state else set()):
-            coming.setdefault(path.rpartition("/")[0], set()).add(path)
-    findings = []
-    for folder, paths in sorted(coming.items()):
-        held = {entry.path for entry in desk.repo.list_tree(now.main, folder)} if folder else set()
-        if len(held | paths) > MOST_ENTRIES:
-            findings.append(
-                Finding(
-                    code="directory-full",
-                    file=min(paths),
-                    message=f"{folder} would hold {len(held | paths)} entries, and {MOST_ENTRIES} are the most",
-                    hint="put it into another directory",
-                )
-            )
-    return findings
 
 
 def _freeze(desk: Desk, now: Situation, version: _Version, description: str | None) -> CommitId:

@@ -369,8 +369,7 @@ def _numbered(found: Mapping[int, VersionInfo], item: ItemKey, number: int) -> V
 def _read(repo: Repo, files: Mapping[str, Held]) -> dict[str, bytes]:
     if odd := [path for path, held in files.items() if ":" in held]:
         raise Refused(f"{odd[0]} is not a plain file there, so it is neither shown nor restored")
-    blobs = repo.blobs([BlobId(held) for held in files.values()])
-    return {path: blobs[BlobId(held)] for path, held in files.items()}
+    return repo.files({path: BlobId(held) for path, held in files.items()})
 
 
 def _working_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -11,10 +11,8 @@ from gitrelease.commands import Desk
 from gitrelease.core.archive import Settlement
 from gitrelease.core.item import Change
 from gitrelease.core.names import CommitId, Kind, MemberId, PackageName, TaskId
-from gitrelease.core.package import Manifest
 from gitrelease.core.people import Person
 from gitrelease.core.plan import OutcomeStatus
-from gitrelease.core.review import Review, Verdict
 from gitrelease.core.search import rank
 from gitrelease.core.status import (
     Status,
@@ -43,34 +41,27 @@ def person_of(workspace: Workspace, who: MemberId) -> Person:
     return Person(id=who, email=email, github_id=member.github if member else None)
 
 
+def _claimed(who: MemberId) -> Person:
+    """Show whom somebody names, where nothing proves it."""
+    return Person(id=None, name=who)
+
+
 def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = False) -> Summary:
     """Show a package that the ledger does not know yet."""
     review, verdict, manifest = judged.review, judged.verdict, judged.package.manifest
     status = status_of(
         event=None, outcomes=(), settlement=None, is_merged=is_merged, review=review, verdict=verdict
     )
-    return summary_of(
-        desk, now.workspace, manifest, judged.package.head, judged.tasks, review, verdict, status
-    )
-
-
-def summary_of(
-    desk: Desk,
-    workspace: Workspace,
-    manifest: Manifest,
-    head: CommitId,
-    tasks: Sequence[Task],
-    review: Review | None,
-    verdict: Verdict | None,
-    status: Status,
-) -> Summary:
-    """Put together what views show of a package."""
-    by_item = {task.item: task for task in tasks}
+    by_item = {task.item: task for task in judged.tasks}
+    # Where the record does not bear out what the manifest says of somebody, that is shown as a claim.
+    makers = {actor.member for actor in review.authors} if review else set()
+    applicant = manifest.applicant
     asked = dict.fromkeys((*manifest.reviewers, *(review.asked if review else ())))
+    counted, uncounted = approval_views(verdict)
     items = []
     for planned in manifest.items:
         task = by_item.get(planned.item)
-        who = task.submitter.person if task else person_of(workspace, planned.submitters[0])
+        who = task.submitter.person if task else _claimed(planned.submitters[0])
         items.append(
             SummaryItem(
                 item=planned.item,
@@ -87,12 +78,13 @@ def summary_of(
     return Summary(
         name=manifest.name,
         description=manifest.description,
-        applicant=person_of(workspace, manifest.applicant),
-        applied_at=desk.repo.commit(head).committed_at,
-        reviewers=tuple(person_of(workspace, who) for who in asked),
-        approvals=approval_views(review.opinions if review else ()),
-        missing=reasons_text(verdict.missing) if verdict else (),
-        reasons=reasons_text(verdict.reasons) if verdict else (),
+        applicant=person_of(now.workspace, applicant) if applicant in makers else _claimed(applicant),
+        applied_at=desk.repo.commit(judged.package.head).committed_at,
+        reviewers=tuple(person_of(now.workspace, who) for who in asked),
+        approvals=counted,
+        uncounted=uncounted,
+        missing=reasons_text(verdict.missing),
+        reasons=reasons_text(verdict.reasons),
         status=status,
         purpose=str(manifest.purpose),
         execute=manifest.execute,
@@ -212,12 +204,30 @@ def _settled_tasks(desk: Desk, now: Situation, settlement: Settlement) -> list[T
     wanted: dict[TaskId, CommitId] = {entry.id: entry.commit for entry in settled}
     packages = {entry.id: entry.package for entry in settled}
     tasks, _ = read_tasks(desk.repo, desk.forge, wanted, now.workspace)
+    if settlement is Settlement.RELEASED:
+        tasks = _proven(now, tasks)
     state = TaskState(str(settlement))
     return [TaskStanding(task=task, state=state, package=packages[task.id]) for task in tasks]
 
 
+def _proven(now: Situation, tasks: Sequence[Task]) -> list[Task]:
+    """Show who submitted what was released as the ledger has it: keys and members may be others by now."""
+    known = {shown.task: shown.submitter for one in now.ledger.holdings.summaries() for shown in one.items}
+    return [
+        replace(task, submitter=replace(task.submitter, person=known[task.commit]))
+        if task.submitter.member is None and task.commit in known
+        else task
+        for task in tasks
+    ]
+
+
 def is_person(person: Person, text: str) -> bool:
-    """Say whether a filter means somebody: their id, name or e-mail address, in any case."""
+    """Say whether a filter means somebody: their id, name or e-mail address, in any case.
+
+    It never means a claim: whoever counts what somebody did is not to count what others did in their name.
+    """
+    if person.is_claim:
+        return False
     wanted = text.casefold()
     return any(wanted == known.casefold() for known in (person.id, person.name, person.email) if known)
 

@@ -9,23 +9,34 @@ from gitrelease.core.names import MemberId
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody, as lists and views show them."""
+    """Somebody, as lists and views show them.
+
+    Where nothing proves who it was there is no id; name and e-mail address are then as somebody claimed.
+    """
 
     id: str | None
     name: str | None = None
     email: str | None = None
     github_id: int | None = None
 
+    @property
+    def is_claim(self) -> bool:
+        """Whether there is nothing but somebody's word that it was this person."""
+        return self.id is None and self.github_id is None
+
     def __str__(self) -> str:
-        return self.id or self.name or self.email or "somebody unknown"
+        known = self.id or self.name or self.email
+        if not known:
+            return "somebody unknown"
+        return f"{known} (unproven claim)" if self.is_claim else known
 
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
     """Who did one thing, as git or the forge recorded it.
 
-    `member` is set only when the record can be believed; otherwise `doubt` says why not, in words that
-    end a sentence ("... is not signed").
+    `member`, on which rights rest, is set only when the record can be believed; otherwise `doubt` says why
+    not, in words that end a sentence ("... is not signed"). `person` is what people see.
     """
 
     person: Person

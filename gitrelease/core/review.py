@@ -25,6 +25,16 @@ class Say(StrEnum):
     """Asks somebody to review; decides nothing."""
     REVOKE = "revoke"
     """Takes the package back; decides nothing but that it is closed."""
+    UNREADABLE = "unreadable"
+    """Stands where opinions do and is none: nobody said it, and it is shown so that nobody wonders."""
+
+
+_DECISIVE = frozenset({Say.APPROVE, Say.REJECT, Say.WITHDRAW})
+_LATER = {
+    Say.APPROVE: "approved later",
+    Say.REJECT: "asked for changes later",
+    Say.WITHDRAW: "took it back",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +80,15 @@ class Review:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Uncounted:
+    """An opinion that has no weight, and why."""
+
+    opinion: Opinion
+    why: str | None
+    """A sentence about the opinion as "it"; None for a word taken back, which says itself what it does."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Whether enough of the right people approved exactly this content, and if not, what is missing."""
 
@@ -81,6 +100,8 @@ class Verdict:
     """Why it is not approved, whoever says yes: things that more approvals do not cure."""
     missing: tuple[Reason, ...]
     """Which approvals are still missing."""
+    uncounted: tuple[Uncounted, ...] = ()
+    """What else was said of the package, and why it does not count."""
 
     @property
     def is_approved(self) -> bool:
@@ -106,23 +127,23 @@ def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion
     manifest = package.manifest
     authors = package.authors | manifest.claimed_authors
     last = _latest(opinions)
-    approvals = [
-        opinion
-        for who, opinion in last.items()
-        if opinion.say is Say.APPROVE
-        and opinion.dismissed_by is None
-        and opinion.manifest == package.manifest_id
-        and opinion.root in {None, manifest.root}
-        and who not in authors
-        and may_approve(workspace, who)
-    ]
-    vetoes = [
-        opinion
-        for who, opinion in last.items()
-        if opinion.say is Say.REJECT
-        and may_approve(workspace, who)
-        and not _lifted(workspace, opinion, authors)
-    ]
+    approvals: list[Opinion] = []
+    vetoes: list[Opinion] = []
+    uncounted: list[Uncounted] = []
+    for opinion in opinions:
+        if opinion.say not in _DECISIVE | {Say.UNREADABLE}:
+            continue
+        who = _speaker(opinion)
+        if who is None:
+            uncounted.append(Uncounted(opinion=opinion, why=f"it {opinion.actor.doubt or 'has no author'}"))
+        elif opinion is not last[who]:
+            uncounted.append(Uncounted(opinion=opinion, why=f"{who} {_LATER[last[who].say]}"))
+        elif opinion.say is Say.WITHDRAW:
+            uncounted.append(Uncounted(opinion=opinion, why=None))
+        elif why := _weightless(workspace, package, authors, who, opinion):
+            uncounted.append(Uncounted(opinion=opinion, why=why))
+        else:
+            (approvals if opinion.say is Say.APPROVE else vetoes).append(opinion)
     said_yes = {opinion.actor.member for opinion in approvals if opinion.actor.member}
     return Verdict(
         package=manifest.name,
@@ -136,27 +157,57 @@ def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion
             *(_veto(veto) for veto in vetoes),
         ),
         missing=tuple(_missing(workspace, manifest, authors, said_yes)),
+        uncounted=tuple(uncounted),
     )
 
 
+def _weightless(
+    workspace: Workspace,
+    package: Proposed,
+    authors: frozenset[MemberId],
+    who: MemberId,
+    opinion: Opinion,
+) -> str | None:
+    """Say why somebody's latest word, a yes or a no, does not count; None when it does."""
+    if not may_approve(workspace, who):
+        return f"{who} may not approve in this workspace"
+    if opinion.say is Say.REJECT:
+        lifted = _lifted(workspace, opinion, authors)
+        return f"it was dismissed by {lifted}" if lifted else None
+    if opinion.dismissed_by is not None:
+        return f"it was dismissed by {opinion.dismissed_by.person}"
+    if opinion.manifest is None:
+        return "nobody can tell which content it was given to"
+    if opinion.manifest != package.manifest_id:
+        return "it was given to other content"
+    if opinion.root not in {None, package.manifest.root}:
+        return "it was given under another trust root"
+    return f"{who} made part of the package" if who in authors else None
+
+
+def _speaker(opinion: Opinion) -> MemberId | None:
+    """Say whose an opinion is; one that cannot be believed, or read, is nobody's."""
+    is_nobodys = opinion.actor.doubt is not None or opinion.say is Say.UNREADABLE
+    return None if is_nobodys else opinion.actor.member
+
+
 def _latest(opinions: Iterable[Opinion]) -> dict[MemberId, Opinion]:
-    """Keep each person's latest decisive opinion; one that cannot be believed is nobody's."""
+    """Keep each person's latest decisive opinion."""
     last: dict[MemberId, Opinion] = {}
     for opinion in opinions:
-        who = opinion.actor.member
-        if who is None or opinion.actor.doubt is not None:
-            continue
-        if opinion.say in {Say.APPROVE, Say.REJECT, Say.WITHDRAW}:
+        who = _speaker(opinion)
+        if who is not None and opinion.say in _DECISIVE:
             last[who] = opinion
     return last
 
 
-def _lifted(workspace: Workspace, veto: Opinion, authors: frozenset[MemberId]) -> bool:
-    """Say whether a veto was dismissed by somebody who may: an admin who is no author (pitfall P5)."""
+def _lifted(workspace: Workspace, veto: Opinion, authors: frozenset[MemberId]) -> MemberId | None:
+    """Say who dismissed a veto, if that is somebody who may: an admin who is no author (pitfall P5)."""
     by = veto.dismissed_by
     if by is None or by.member is None or by.doubt is not None:
-        return False
-    return by.member not in authors and workspace.may(by.member, Action.APPROVE_WORKSPACE)
+        return None
+    may = by.member not in authors and workspace.may(by.member, Action.APPROVE_WORKSPACE)
+    return by.member if may else None
 
 
 def _no_right(workspace: Workspace, manifest: Manifest, package: Proposed) -> list[Reason]:

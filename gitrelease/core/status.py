@@ -103,6 +103,8 @@ class ApprovalView:
     at: datetime
     commit: str
     message: str = ""
+    why: str | None = None
+    """Why it does not count, where it is one that does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,22 +126,32 @@ class Summary:
     items: tuple[SummaryItem, ...]
     purpose: str = "release"
     reasons: tuple[str, ...] = ()
+    uncounted: tuple[ApprovalView, ...] = ()
+    """What was said and does not count; `approvals` has what does."""
 
 
-def approval_views(opinions: Iterable[Opinion]) -> tuple[ApprovalView, ...]:
-    """Show the opinions that say something about the content."""
-    return tuple(
-        ApprovalView(
-            person=opinion.actor.person,
-            verdict={Say.APPROVE: "approved", Say.REJECT: "changes-requested", Say.WITHDRAW: "withdrawn"}[
-                opinion.say
-            ],
-            at=opinion.at,
-            commit=opinion.head,
-            message=opinion.message,
-        )
-        for opinion in opinions
-        if opinion.say in {Say.APPROVE, Say.REJECT, Say.WITHDRAW}
+_SAID = {
+    Say.APPROVE: "approved",
+    Say.REJECT: "changes-requested",
+    Say.WITHDRAW: "withdrawn",
+    Say.UNREADABLE: "unreadable",
+}
+
+
+def approval_views(verdict: Verdict) -> tuple[tuple[ApprovalView, ...], tuple[ApprovalView, ...]]:
+    """Show what people said of a package: what counts, yes before no, and apart from it what does not."""
+    counted = tuple(_view(opinion) for opinion in (*verdict.approvals, *verdict.vetoes))
+    return counted, tuple(_view(one.opinion, why=one.why) for one in verdict.uncounted)
+
+
+def _view(opinion: Opinion, *, why: str | None = None) -> ApprovalView:
+    return ApprovalView(
+        person=opinion.actor.person,
+        verdict=_SAID[opinion.say],
+        at=opinion.at,
+        commit=opinion.head,
+        message=opinion.message,
+        why=why,
     )
 
 
@@ -207,23 +219,15 @@ def person_document(person: Person | None) -> dict[str, object] | None:
 
 
 def summary_document(summary: Summary) -> dict[str, object]:
-    """Write a package as design 9 has it; `purpose` and `reasons` are ours beside it."""
+    """Write a package as design 9 has it; `purpose`, `reasons` and `uncounted` are ours beside it."""
     return {
         "name": summary.name,
         "description": summary.description,
         "applicant": person_document(summary.applicant),
         "appliedAt": time_text(summary.applied_at),
         "reviewers": [person_document(person) for person in summary.reviewers],
-        "approvals": [
-            {
-                "person": person_document(view.person),
-                "verdict": view.verdict,
-                "at": time_text(view.at),
-                "commit": view.commit,
-                "message": view.message,
-            }
-            for view in summary.approvals
-        ],
+        "approvals": [_view_document(view) for view in summary.approvals],
+        "uncounted": [{**_view_document(view), "why": view.why} for view in summary.uncounted],
         "missing": list(summary.missing),
         "reasons": list(summary.reasons),
         "status": summary.status,
@@ -233,6 +237,16 @@ def summary_document(summary: Summary) -> dict[str, object]:
         "releasedAt": time_text(summary.released_at),
         "url": summary.url,
         "items": [_item_document(item) for item in summary.items],
+    }
+
+
+def _view_document(view: ApprovalView) -> dict[str, object]:
+    return {
+        "person": person_document(view.person),
+        "verdict": view.verdict,
+        "at": time_text(view.at),
+        "commit": view.commit,
+        "message": view.message,
     }
 
 
@@ -259,16 +273,9 @@ def parse_summary(value: Mapping[str, object]) -> Summary:
         applicant=_person(value["applicant"]) or Person(id=None),
         applied_at=_time(value["appliedAt"]) or datetime.min,
         reviewers=tuple(person for entry in _list(value, "reviewers") if (person := _person(entry))),
-        approvals=tuple(
-            ApprovalView(
-                person=_person(entry["person"]) or Person(id=None),
-                verdict=str(entry["verdict"]),
-                at=_time(entry["at"]) or datetime.min,
-                commit=str(entry["commit"]),
-                message=str(entry["message"]),
-            )
-            for entry in _list(value, "approvals")
-        ),
+        approvals=tuple(_parse_view(entry) for entry in _list(value, "approvals")),
+        # What was written before the two were told apart has no such list.
+        uncounted=tuple(_parse_view(entry) for entry in _list({"uncounted": (), **value}, "uncounted")),
         missing=tuple(cast("Sequence[str]", value["missing"])),
         reasons=tuple(cast("Sequence[str]", value["reasons"])),
         status=Status(str(value["status"])),
@@ -278,6 +285,17 @@ def parse_summary(value: Mapping[str, object]) -> Summary:
         released_at=_time(value["releasedAt"]),
         url=cast("str | None", value["url"]),
         items=tuple(_parse_item(entry) for entry in _list(value, "items")),
+    )
+
+
+def _parse_view(value: Mapping[str, object]) -> ApprovalView:
+    return ApprovalView(
+        person=_person(value["person"]) or Person(id=None),
+        verdict=str(value["verdict"]),
+        at=_time(value["at"]) or datetime.min,
+        commit=str(value["commit"]),
+        message=str(value["message"]),
+        why=cast("str | None", value.get("why")),
     )
 
 

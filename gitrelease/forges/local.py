@@ -28,9 +28,10 @@ from gitrelease.core.review import Opinion, Review, Say
 from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Statement
-from gitrelease.messages import message_of, read_message
+from gitrelease.messages import MessageRefused, message_of, read_message
 from gitrelease.pen import Pen
 from gitrelease.repo import Commit, RefMove, Repo
+from gitrelease.schemas import value_problems
 from gitrelease.signers import identify
 
 
@@ -124,7 +125,7 @@ class LocalForge:
 
 
 class LogUnreadable(GitReleaseError):
-    """A review log holds a commit that no reviewer's gitrelease wrote; what it hides cannot be known."""
+    """A review log lacks something that was said, so nobody can tell what else it lacks."""
 
     code = "log-unreadable"
 
@@ -138,7 +139,7 @@ def review_at(
     fault = None
     try:
         if log is not None:
-            opinions = read_log(repo, package, log, workspace)
+            opinions = read_log(repo, package, log, workspace, head=head)
     except LogUnreadable as unreadable:
         fault = unreadable.message
     return Review(
@@ -146,32 +147,105 @@ def review_at(
     )
 
 
-def read_log(repo: Repo, package: PackageName, log: CommitId, workspace: Workspace) -> list[Opinion]:
-    """Read the opinions of a review log, oldest first.
+def read_log(
+    repo: Repo, package: PackageName, log: CommitId, workspace: Workspace, *, head: CommitId | None
+) -> list[Opinion]:
+    """Read what was said in the review log of a package, the older first.
 
-    Each commit names the one before it, the package, the workspace and the trust root. One that was said
-    elsewhere, or by nobody who can be believed, is kept with a doubt and counts for nothing.
+    Whoever can push can add any commit to a log. What is no opinion, or does not follow from the one it names,
+    counts for nothing and is kept as `Say.UNREADABLE`. The log goes on behind it, and what was said before it
+    stands: every parent is followed, down to what the head of the package started from, which `judging` sees
+    to is the main branch. One that was said elsewhere, or by nobody who can be believed, is kept with a doubt.
+
+    Args:
+        repo: the repository.
+        package: the package.
+        log: the tip of its log.
+        workspace: says who is who.
+        head: the head of the package; None where it has no branch any more, and everything below is read.
 
     Raises:
-        LogUnreadable: the log has a commit that is no opinion, or that does not name the one before it.
+        LogUnreadable: the log lacks an opinion that others in it name.
     """
-    chain: list[tuple[Commit, _Entry]] = []
-    at: CommitId | None = log
-    while at is not None:
-        commit = repo.commit(at)
-        where = f"{review_ref(package)} at {at:.7}"
-        try:
-            entry = read_message(commit.message, _parse, of=where)
-        except GitReleaseError as wrong:
-            raise LogUnreadable(wrong.message) from wrong
-        if commit.parents != (*(() if entry.previous is None else (entry.previous,)), entry.head):
-            raise LogUnreadable(f"{where} does not follow from the opinion it names")
-        chain.append((commit, entry))
-        at = entry.previous
-    actors = identify(repo, [commit.id for commit, _ in chain], workspace)
-    return [
-        _opinion(commit, entry, actors[commit.id], package, workspace) for commit, entry in reversed(chain)
-    ]
+    below = () if head is None else repo.commit(head).parents
+    held = {commit.id: commit for commit in repo.beyond(log, below)}
+    entries = {id_: entry for id_, commit in held.items() if (entry := _entry_of(commit)) is not None}
+    _check_nothing_lost(repo, package, workspace, held, entries)
+    reviewed = _reviewed(held, entries, head)
+    said = [commit for id_, commit in held.items() if id_ not in reviewed]
+    actors = identify(repo, [commit.id for commit in said], workspace)
+    opinions = []
+    for commit in said:
+        entry = entries.get(commit.id)
+        if entry is None:
+            opinions.append(_unreadable(commit, actors[commit.id], "is no opinion that can be read"))
+        elif commit.parents != _parents(entry):
+            why = "does not follow from the opinion it names"
+            opinions.append(_unreadable(commit, actors[commit.id], why))
+        else:
+            opinions.append(_opinion(commit, entry, actors[commit.id], package, workspace))
+    return _without_answers_to_nothing(opinions, held)
+
+
+def _entry_of(commit: Commit) -> _Entry | None:
+    try:
+        return read_message(commit.message, _parse, of=commit.id)
+    except MessageRefused:
+        return None
+
+
+def _parents(entry: _Entry) -> tuple[CommitId, ...]:
+    """Say which parents an opinion has: the one before it, and what it is about."""
+    return (entry.head,) if entry.previous is None else (entry.previous, entry.head)
+
+
+def _check_nothing_lost(
+    repo: Repo,
+    package: PackageName,
+    workspace: Workspace,
+    held: Mapping[CommitId, Commit],
+    entries: Mapping[CommitId, _Entry],
+) -> None:
+    """Refuse a log that lacks an opinion of this package which is known here and which it names as said before.
+
+    A name of nothing proves nothing: anybody can write one.
+    """
+    named = {entry.previous for entry in entries.values() if entry.previous is not None}
+    known = [id_ for id_ in sorted(named - held.keys()) if repo.resolve(id_) == id_]
+    lost = {}
+    for commit in repo.commits(known):
+        entry = _entry_of(commit)
+        if entry is not None and (entry.package, entry.workspace) == (package, workspace.id):
+            lost[commit.id] = commit
+    for id_, actor in identify(repo, lost, workspace).items():
+        if actor.member is not None:
+            raise LogUnreadable(f"{review_ref(package)} lacks {id_:.7}, which {actor.member} said before")
+
+
+def _reviewed(
+    held: Mapping[CommitId, Commit], entries: Mapping[CommitId, _Entry], head: CommitId | None
+) -> set[CommitId]:
+    """List what opinions are about, and what that was made of; the opinions among it stay opinions."""
+    found: set[CommitId] = set()
+    fresh = [] if head is None else [head]
+    fresh += [entry.head for id_, entry in entries.items() if held[id_].parents == _parents(entry)]
+    while fresh:
+        id_ = fresh.pop()
+        if id_ in held and id_ not in entries and id_ not in found:
+            found.add(id_)
+            fresh += held[id_].parents
+    return found
+
+
+def _unreadable(commit: Commit, actor: Actor, why: str) -> Opinion:
+    return Opinion(
+        id=commit.id,
+        actor=replace(actor, member=None, doubt=why),
+        say=Say.UNREADABLE,
+        at=commit.committed_at,
+        head=commit.id,
+        manifest=None,
+    )
 
 
 def _opinion(
@@ -190,6 +264,26 @@ def _opinion(
         message=entry.message,
         asks=entry.asks,
     )
+
+
+def _without_answers_to_nothing(
+    opinions: Sequence[Opinion], held: Mapping[CommitId, Commit]
+) -> list[Opinion]:
+    """Keep a no against words of the same person that were said without it, and joined to it by a merge."""
+    before: dict[str, set[str]] = {}
+    for id_, commit in held.items():
+        before[id_] = {id_}.union(*(before[parent] for parent in commit.parents if parent in before))
+    vetoes: dict[MemberId, list[str]] = {}
+    kept = []
+    for opinion in opinions:
+        who = opinion.actor.member
+        if who is not None and opinion.say is Say.REJECT:
+            vetoes.setdefault(who, []).append(opinion.id)
+        elif who is not None and not set(vetoes.get(who, ())) <= before[opinion.id]:
+            doubt = "was said without the no that stands before it"
+            opinion = replace(opinion, actor=replace(opinion.actor, member=None, doubt=doubt))
+        kept.append(opinion)
+    return kept
 
 
 def _package(ref: RefName) -> PackageName | None:
@@ -216,6 +310,8 @@ def _document(entry: _Entry) -> dict[str, object]:
 
 
 def _parse(value: Mapping[str, object]) -> _Entry:
+    if problems := value_problems(value, "opinion"):
+        raise MessageRefused(problems[0].message)
     previous = value["previous"]
     return _Entry(
         say=Say(str(value["say"])),

@@ -25,8 +25,8 @@ from gitrelease.core.ledger import (
 from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, TreeId
 from gitrelease.core.package import Manifest
 from gitrelease.core.plan import FAILING, FINE, Digest, OutcomeStatus, mapping_digest
-from gitrelease.core.review import Review
-from gitrelease.core.status import Status, Summary, approval_views, concluded
+from gitrelease.core.review import Verdict
+from gitrelease.core.status import ApprovalView, Status, Summary, approval_views, concluded
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.reading.deployables import mappings_of, read_deployable
 from gitrelease.reading.holdings import Holdings
@@ -48,7 +48,7 @@ class Begun:
 
     receipt: Receipt
     manifest: Manifest | None = None
-    review: Review | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(kw_only=True)
@@ -123,10 +123,9 @@ class Accounts:
             status,
         ):
             yield Fault(promise=4, why=f"shows {receipt.package} other than its manifest has it")
-        if begun.review is not None:
-            said = [(view.person.id, view.verdict, view.commit, view.message) for view in summary.approvals]
-            views = approval_views(begun.review.opinions)
-            if said != [(view.person.id, view.verdict, view.commit, view.message) for view in views]:
+        if begun.verdict is not None:
+            said, views = (summary.approvals, summary.uncounted), approval_views(begun.verdict)
+            if [_facts(part) for part in said] != [_facts(part) for part in views]:
                 yield Fault(promise=4, why=f"shows other opinions on {receipt.package} than were given")
 
     # Work is finished.
@@ -279,6 +278,11 @@ class Accounts:
             old, new = before.summary(package), after.summary(package)
             if old is not None and (new is None or not _is_restated(old, new, items)):
                 yield Fault(promise=4, why=f"shows {package} anew, other than what was mended of it")
+
+
+def _facts(views: Iterable[ApprovalView]) -> list[tuple[object, ...]]:
+    """Give what receipts have to show of opinions; how they put it into words may change with time."""
+    return [(view.person.id, view.verdict, view.commit, view.message) for view in views]
 
 
 def _is_restated(old: Summary, new: Summary, mended: Collection[ItemKey]) -> bool:

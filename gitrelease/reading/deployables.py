@@ -25,10 +25,10 @@ def read_jobs(repo: Repo, item: ItemKey, state: ItemState) -> list[Job]:
     """Read the job that an item is and the subjobs that travel with it; a script has none."""
     if item.kind is not Kind.JOB:
         return []
-    blobs = repo.blobs([pin.blob for pin in state.files.values()])
+    files = repo.files({path: pin.blob for path, pin in state.files.items()})
     return [
-        parse_job(parse(blobs[pin.blob], file=path).value, directory=place_of(path).directory)
-        for path, pin in state.files.items()
+        parse_job(parse(data, file=path).value, directory=place_of(path).directory)
+        for path, data in files.items()
     ]
 
 
@@ -41,8 +41,7 @@ def read_deployable(
     home = document_path(state.files)
     if home is None:
         raise GitReleaseError(f"{item} has files and no document among them")
-    blobs = repo.blobs([pin.blob for pin in state.files.values()])
-    files = {path: blobs[pin.blob] for path, pin in state.files.items()}
+    files = repo.files({path: pin.blob for path, pin in state.files.items()})
     place = place_of(home).directory
     document = parse(files[home], file=home).value
     if item.kind is Kind.SCRIPT:

@@ -5,7 +5,7 @@ Nothing here decides on its own what is approved; it finds what is wrong (`Propo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelease.checking import Draft, check_drafts
@@ -55,6 +55,8 @@ from gitrelease.reading.trees import (
 )
 from gitrelease.repo import Repo
 
+NO_RUNS = Reason(code="execute", message="it asks to run jobs, which this version does not do")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
@@ -68,6 +70,9 @@ class Ground:
     main_tip: CommitId
     closed: Callable[[PackageName], Status | None] = lambda name: None  # noqa: ARG005
     """Whether a package of this name was rejected or revoked."""
+    numbers: Callable[[Mapping[ItemKey, int], Iterable[TaskId]], Mapping[ItemKey, int]] | None = None
+    """Up to which number the versions of items follow from what there was, given the numbers of their records
+    and versions that count as used; None where nobody can tell any more."""
     is_past: bool = False
     """Whether this was decided long ago: checks that were added since have no say in it."""
 
@@ -90,9 +95,10 @@ class NoManifest(GitReleaseError):
 
 def judge_branch(repo: Repo, forge: Authors, ground: Ground, review: Review) -> Judged:
     """Judge a package as its branch has it now."""
-    found, base_faults = _branch_difference(repo, ground, review)
+    found, faults = _branch_difference(repo, ground, review)
     read = _manifest_at(repo, review.head, review.package)
-    return _judge(repo, forge, ground, review, read, head=review.head, found=found, faults=base_faults)
+    faults += number_faults(ground, read[1])
+    return _judge(repo, forge, ground, review, read, head=review.head, found=found, faults=faults)
 
 
 def judge_merged(
@@ -104,7 +110,10 @@ def judge_merged(
     review: Review | None,
     merge: CommitId,
 ) -> Judged:
-    """Judge a package as it was merged, by one commit of the main branch."""
+    """Judge a package as it was merged, by one commit of the main branch.
+
+    That its versions do not skip ahead is not asked again, but for what `faults_of` can tell: see `number_faults`.
+    """
     commit = repo.commit(merge)
     found = difference_of(repo.diff(commit.parents[0], merge))
     read = _manifest_at(repo, merge, package)
@@ -118,10 +127,42 @@ def judge_merged(
             faults.append(
                 Reason(code="head-moved", message=f"the branch of {package} no longer holds what was merged")
             )
+        if review.log is not None:
+            faults += _off_main(repo, ground, review)
     obstacles = [] if ground.is_past else _beneath(repo, ground, commit.parents[0], read[1])
     return _judge(
         repo, forge, ground, review, read, head=head, found=found, faults=faults, obstacles=obstacles
     )
+
+
+def _off_main(repo: Repo, ground: Ground, review: Review) -> list[Reason]:
+    """Find a head that starts from elsewhere: its review log is read down to there, and could hide behind it."""
+    parents = repo.commit(review.head).parents
+    if parents and not repo.outside(parents, ground.main_tip):
+        return []
+    return [Reason(code="not-on-main", message=f"{review.package} does not start from {ground.main}")]
+
+
+def number_faults(ground: Ground, manifest: Manifest) -> list[Reason]:
+    """Find versions that skip ahead of every number that was used (design 4).
+
+    Which numbers were used is known from the archive and from the branches of tasks, and both move on: a branch
+    of a lower number may be gone tomorrow. So this is asked while there is something to decide: when a package is
+    checked, approved, also late, and merged. What is merged, sync judges and `verify` judges again by what
+    both know, which is that a number is higher than the one before (`faults_of`).
+    """
+    if ground.numbers is None:
+        return []
+    recorded = {p.item: p.before.version if p.before else 0 for p in manifest.items}
+    highest = ground.numbers(recorded, [planned.id for planned in manifest.items])
+    return [
+        Reason(
+            code="version",
+            message=f"{planned.id} skips ahead: no version {highest[planned.item] + 1} of it was ever submitted",
+        )
+        for planned in manifest.items
+        if planned.after.version > highest[planned.item]
+    ]
 
 
 def _beneath(repo: Repo, ground: Ground, before: CommitId, manifest: Manifest) -> list[Reason]:
@@ -243,6 +284,8 @@ def content_faults(repo: Repo, ground: Ground, manifest: Manifest) -> tuple[list
         if approved != (None if entry.approved is None else Held(entry.approved)):
             message = f"{entry.path} would not get what is approved"
             obstacles.append(Reason(code="stale-restore", message=message))
+    if manifest.execute and not ground.is_past:
+        obstacles.append(NO_RUNS)
     if not faults and not obstacles and not ground.is_past:
         obstacles += _shown_faults(repo, manifest)
         obstacles += _check(repo, ground, manifest)
@@ -278,7 +321,8 @@ def same_but_for_number(repo: Repo, before: ItemState | None, after: ItemState) 
 
 def _record_faults(repo: Repo, manifest: Manifest, planned: PlannedItem) -> list[Reason]:
     path = record_path(planned.item)
-    record = read_document(repo.blob(planned.record_after), file=path, kind="record", parser=parse_record)
+    data = repo.files({path: planned.record_after})[path]
+    record = read_document(data, file=path, kind="record", parser=parse_record)
     if record == planned.record(manifest.name):
         return []
     return [Reason(code="record", message=f"{path} does not say what the plan says of {planned.item}")]
@@ -321,12 +365,8 @@ def _check(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]:
 
 def draft_of(repo: Repo, planned: PlannedItem) -> Draft:
     """Give what a plan makes of an item as something that can be checked."""
-    blobs = repo.blobs([pin.blob for pin in planned.after.files.values()])
-    return Draft(
-        item=planned.item,
-        version=planned.after.version,
-        files={path: blobs[pin.blob] for path, pin in planned.after.files.items()},
-    )
+    held = {path: pin.blob for path, pin in planned.after.files.items()}
+    return Draft(item=planned.item, version=planned.after.version, files=repo.files(held))
 
 
 def existing(repo: Repo, tree: TreeId) -> Callable[[ItemKey], bool]:
@@ -364,7 +404,8 @@ def _tasks(
             faults.append(
                 Reason(code="task-missing", message=f"the task {planned.id} is nowhere to be found")
             )
-    tasks, malformed = read_tasks(repo, forge, wanted, ground.workspace)
+    main = None if ground.is_past else ground.main_tip
+    tasks, malformed = read_tasks(repo, forge, wanted, ground.workspace, main=main)
     faults += [entry.reason for entry in malformed]
     by_item = {task.item: task for task in tasks}
     for planned in manifest.items:

@@ -70,6 +70,15 @@ class Ledger:
         """
         return _before_work(self.repo, self.repo.commit(self.tip)) if self.receipt.is_open else self.workspace
 
+    def merged_up_to(self) -> CommitId | None:
+        """Give the main branch's last commit that was applied; None where only the trust root speaks of it."""
+        commit = self.repo.commit(self.tip)
+        while (receipt := receipt_of(commit)).event is not Event.ROOT and commit.parents:
+            if receipt.evidence is not None:
+                return receipt.evidence.main_after
+            commit = self.repo.commit(commit.parents[0])
+        return receipt.taken_over
+
     def has(self, package: PackageName) -> bool:
         """Say whether the ledger knows a package: released, failed, or refused."""
         return (
@@ -187,15 +196,18 @@ def _check_signer(repo: Repo, tip: Commit, root: CommitId) -> None:
         raise LedgerForged(f"the ledger's {tip.id:.7} was signed by {actor.member}, who is no runner")
 
 
-def check_writers(ledger: Ledger, *, since: CommitId) -> None:
+def check_writers(ledger: Ledger) -> None:
     """Refuse a ledger in which somebody who was no runner changed who the runners are.
 
     The tip is judged by the workspace before it. Whoever slips in another workspace below the tip could sign
-    for it, so every receipt that changed the workspace is looked at; there are few.
+    for it, so every receipt that changed the workspace is looked at; there are few. A clone remembers how far
+    it looked.
 
     Raises:
-        LedgerForged: there is such a receipt, or the ledger did not grow from `since`.
+        LedgerForged: there is such a receipt, or the ledger did not grow from where this clone looked last.
     """
+    checked = f"writers/{ledger.root}"
+    since = ledger.repo.remembered().get(checked, ledger.root)
     try:
         changed = ledger.repo.first_parents(ledger.tip, since=since, paths=[WORKSPACE_PATH])
     except NotOnFirstParents as wrong:
@@ -205,6 +217,7 @@ def check_writers(ledger: Ledger, *, since: CommitId) -> None:
         ) from wrong
     for commit, _ in changed:
         _check_signer(ledger.repo, commit, ledger.root)
+    ledger.repo.remember(checked, ledger.tip)
 
 
 def _before_work(repo: Repo, commit: Commit) -> Workspace:

@@ -42,5 +42,4 @@ def allowed_secrets(repo: Repo, state: ItemState) -> tuple[AllowedSecret, ...]:
 
 def file_bytes(repo: Repo, files: Content) -> dict[str, bytes]:
     """Read pinned files."""
-    blobs = repo.blobs([pin.blob for pin in files.values()])
-    return {path: blobs[pin.blob] for path, pin in files.items()}
+    return repo.files({path: pin.blob for path, pin in files.items()})

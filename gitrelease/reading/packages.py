@@ -42,7 +42,7 @@ def open_packages(
             wrong[ref] = refusal
             continue
         if read is None:
-            wrong[ref] = GitReleaseError(f"{ref} holds no manifest of {name}", code="no-manifest")
+            wrong[ref] = GitReleaseError(f"it holds no manifest of {name}", code="no-manifest")
             continue
         found.append(
             OpenPackage(name=name, head=head, manifest_id=read[0], manifest=read[1], author=authors[head])

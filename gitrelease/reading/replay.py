@@ -360,7 +360,7 @@ class _Player:
         if judged is None:
             return None
         manifest = judged.package.manifest
-        self.past.begun = Begun(receipt=receipt, manifest=manifest, review=judged.review)
+        self.past.begun = Begun(receipt=receipt, manifest=manifest, verdict=judged.verdict)
         self.past.items += len(manifest.items)
         is_approved = self._check_verdict(judged, evidence)
         wanted = manifest.difference(judged.package.manifest_id)

@@ -25,15 +25,17 @@ class Settlements:
     workspaces: Sequence[Workspace]
     """Every workspace that anybody could have settled something under, the first one first."""
     tip: CommitId
+    since: CommitId | None = None
+    """The entry after which to begin; None goes through all of it."""
     released: set[PackageName] = field(default_factory=set)
     """The packages that entries say were released."""
     signatures: int = 0
 
     def faults(self) -> Iterator[Broken]:
         """Go through all entries, oldest first."""
-        chain = self.repo.first_parents(self.tip, since=None)
+        chain = self.repo.first_parents(self.tip, since=self.since)
         signed = self._signers([commit.id for commit, _ in chain])
-        before: Commit | None = None
+        before: Commit | None = None if self.since is None else self.repo.commit(self.since)
         for commit, changes in chain:
             what = f"entry {commit.id:.7}"
             try:

@@ -30,7 +30,7 @@ from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Forge
 from gitrelease.reading.judging import Ground, Judged, judge_merged
 from gitrelease.reading.ledger import Ledger, read_ledger
-from gitrelease.reading.tasks import belongs
+from gitrelease.reading.tasks import belongs, highest_numbers
 from gitrelease.reading.trees import guarded_difference, read_workspace
 from gitrelease.repo import Repo, TreeChange
 
@@ -39,6 +39,12 @@ class MainMissing(GitReleaseError):
     """The main branch of the trust root is not there, so nothing can be compared with it."""
 
     code = "main-missing"
+
+
+class MainRewritten(GitReleaseError):
+    """The main branch does not go on from what was applied of it, so what was merged when cannot be known."""
+
+    code = "main-rewritten"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,7 @@ class Situation:
             main=self.ledger.main,
             main_tip=self.main,
             closed=closed_in(self.archive),
+            numbers=lambda recorded, also: highest_numbers(self.refs, self.archive, recorded, also),
         )
 
     @property
@@ -108,6 +115,7 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
             hint=f"name it {ledger.main} again, or ask the server's administrator why it is gone",
         )
     main = CommitId(tip)
+    _check_goes_on(repo, ledger, main)
     merged, approved, workspace = fold(repo, forge, ledger, main, workspace=ledger.workspace, archive=archive)
     return Situation(
         refs=refs,
@@ -119,6 +127,21 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
         merged=tuple(merged),
         unapproved=tuple(guarded_difference(repo, approved, main)),
     )
+
+
+def _check_goes_on(repo: Repo, ledger: Ledger, main: CommitId) -> None:
+    """Refuse a main branch whose first parents lead elsewhere than to what was applied.
+
+    The order of releases is the order of first parents. A merge with its sides exchanged takes the place of
+    that line while it contains all of it, and could be told from an honest one by nothing that comes later.
+    """
+    last = ledger.merged_up_to()
+    if last is not None and not repo.is_first_parent(last, main):
+        raise MainRewritten(
+            f"{ledger.main} ({main:.7}) does not go on from {last:.7}, which was applied last: it was rewritten, or"
+            " merged with its sides exchanged",
+            hint=f"have {ledger.main} moved back to the commit before that, whose first parents lead to {last:.7}",
+        )
 
 
 def fold(

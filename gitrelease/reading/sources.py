@@ -10,6 +10,7 @@ from hashlib import sha1
 from re import compile as regex
 from typing import Protocol
 
+from gitrelease.core.finding import Finding, Severity
 from gitrelease.core.item import ItemState, document_path
 from gitrelease.core.names import (
     CONTENT_ENDINGS,
@@ -27,11 +28,13 @@ from gitrelease.core.names import (
     item_name,
     place_of,
 )
-from gitrelease.errors import NotFound, Refused, UsageError
+from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
+from gitrelease.reading.tasks import belongs
 from gitrelease.reading.trees import read_records
-from gitrelease.repo import Repo
+from gitrelease.repo import FileRefused, Repo
 
 PREFIXES = ("jobs", "scripts", WORKSPACE_PATH)
+_FOLDERS = ("jobs", "scripts")
 _ENDINGS = {Kind.JOB: JOB_ENDING, Kind.SCRIPT: SCRIPT_ENDING}
 
 
@@ -48,6 +51,10 @@ class Source(Protocol):
     def changed(self) -> frozenset[str]:
         """The paths of items that may differ from what is compared with; some may be equal after all."""
 
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The files named as those of items are that git is told to ignore, so that they are in no list."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkingTree:
@@ -61,19 +68,33 @@ class WorkingTree:
         return self.repo.read_working(path)
 
     def below(self, folder: str) -> Sequence[str]:
-        """List working files below a folder."""
+        """List working files below a folder, and what stands in the place of one, so that reading it refuses it."""
         root = self.repo.worktree
         if root is None:
             raise Refused("this is a bare repository: it has no working files", hint="use --ref")
         start = root / folder
         if not start.is_dir() or start.is_symlink():
             return []
-        return sorted(path.relative_to(root).as_posix() for path in start.rglob("*") if not path.is_dir())
+        names = ((path.relative_to(root).as_posix(), path) for path in start.rglob("*"))
+        return sorted(
+            name
+            for name, path in names
+            if path.is_symlink() or not path.is_dir() or belongs(name) is not None
+        )
 
     @cached_property
     def changed(self) -> frozenset[str]:
-        """Ask git which working files may differ from the main branch."""
-        return frozenset(self.repo.changed_paths(self.base, PREFIXES))
+        """Ask git which working files may differ from the main branch.
+
+        What is named as files of items are, and is a folder, a pipe or a socket, git does not list.
+        """
+        in_the_way = (path for path in self.repo.no_files(_FOLDERS) if belongs(path) is not None)
+        return frozenset((*self.repo.changed_paths(self.base, PREFIXES), *in_the_way))
+
+    @cached_property
+    def ignored(self) -> frozenset[str]:
+        """Ask git what it is told to ignore."""
+        return frozenset(p for p in self.repo.ignored_paths(PREFIXES) if belongs(p) is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +118,11 @@ class AtCommit:
         """Compare the commit with where it left the main branch: later releases are not its doing."""
         base = self.repo.merge_base(self.commit, self.base) or self.base
         return frozenset(change.path for change in self.repo.diff(base, self.commit, PREFIXES))
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Ignore nothing: what is committed is seen."""
+        return frozenset()
 
 
 def item_files(source: Source, document: str) -> dict[str, bytes]:
@@ -123,6 +149,45 @@ def find_document(source: Source, item: ItemKey, state: ItemState | None) -> str
     if len(there) > 1:
         raise Refused(f"{item} lies in two places: {' and '.join(there)}", hint="keep one of them")
     return there[0] if there else None
+
+
+def left_of(source: Source, item: ItemKey) -> dict[str, bytes]:
+    """Read what there is of an item that has no document.
+
+    Raises:
+        Refused: the document is there, and git is told to ignore it.
+    """
+    if hidden := sorted(path for path in source.ignored if belongs(path) == item and _is_document(path)):
+        raise Refused(_IGNORED.format(repr(hidden[0])), hint=_seen(hidden[0]), code="ignored")
+    read = {path: source.read(path) for path in sorted(source.changed) if belongs(path) == item}
+    return {path: data for path, data in read.items() if data is not None}
+
+
+_IGNORED = "git is told to ignore {}"
+
+
+def _seen(path: str) -> str:
+    return f"`git check-ignore -v {path}` names the line that does; `git add --force {path}` overrules it"
+
+
+def ignored_findings(source: Source) -> list[Finding]:
+    """Warn of files that would be left out without a word."""
+    return [
+        Finding(
+            code="ignored",
+            severity=Severity.WARNING,
+            file=path,
+            message=_IGNORED.format("this file") + ", so changes of it are not seen",
+            hint=_seen(path),
+        )
+        for path in sorted(source.ignored)
+    ]
+
+
+def refusal(item: ItemKey, wrong: GitReleaseError) -> Finding:
+    """Make a finding of an item that cannot be read, so that it does not hide the others."""
+    file = wrong.path if isinstance(wrong, FileRefused) else None
+    return Finding(code=wrong.code, file=file or str(item), message=wrong.message, hint=wrong.hint)
 
 
 def _is_document(path: str) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gitrelease.core.names import ItemKey, Kind, TaskId, item_key, item_name, task_ref
+from gitrelease.core.names import CommitId, ItemKey, Kind, item_key, item_name, task_ref
 from gitrelease.core.package import Reason
-from gitrelease.core.task import Task, TaskStanding, highest, state_of
+from gitrelease.core.task import Task, TaskStanding, state_of
 from gitrelease.errors import NotFound, Refused
 from gitrelease.forges import Forge
 from gitrelease.reading.packages import OpenPackage, open_packages, tasks_in_review
 from gitrelease.reading.situation import Situation
-from gitrelease.reading.tasks import Malformed, misnamed, open_task_refs, read_tasks
+from gitrelease.reading.tasks import Malformed, highest_numbers, misnamed, open_task_refs, read_tasks
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import Repo
 
@@ -24,6 +24,8 @@ class Standings:
     tasks: tuple[TaskStanding, ...]
     malformed: tuple[Malformed, ...]
     packages: tuple[OpenPackage, ...]
+    no_packages: tuple[Malformed, ...] = ()
+    """Branches that stand where packages do, and cannot be read as one."""
 
     def task(self, text: str, *, only: Sequence[TaskStanding] | None = None) -> TaskStanding:
         """Find the task that somebody means: `job/orders/v3`, `job/orders`, or `orders` where that is clear."""
@@ -45,12 +47,12 @@ class Standings:
 def read_standings(repo: Repo, forge: Forge, now: Situation) -> Standings:
     """Read every task branch and package branch, and work out where each task stands."""
     open_tasks = open_task_refs(now.refs)
-    tasks, malformed = read_tasks(repo, forge, open_tasks, now.workspace)
-    packages, _ = open_packages(repo, now.refs, now.workspace)
+    tasks, malformed = read_tasks(repo, forge, open_tasks, now.workspace, main=now.main)
+    packages, unreadable = open_packages(repo, now.refs, now.workspace)
     kept = tasks_in_review(packages, now.workspace)
     states = read_states(repo, now.approved, dict.fromkeys(task.item for task in tasks))
     recorded = {item: state.version if state else 0 for item, state in states.items()}
-    numbers = _highest(now, open_tasks, recorded)
+    numbers = highest_numbers(now.refs, now.archive, recorded)
     standings = []
     for task in sorted(tasks, key=lambda task: task.submitted_at, reverse=True):
         if task.id.version > numbers[task.item]:
@@ -63,25 +65,18 @@ def read_standings(repo: Repo, forge: Forge, now: Situation) -> Standings:
         is_stale = approved != dict(task.before) or task.id.version <= recorded[task.item]
         standings.append(TaskStanding(task=task, state=state, is_stale=is_stale, package=package))
     return Standings(
-        tasks=tuple(standings), malformed=(*malformed, *misnamed(now.refs)), packages=tuple(packages)
+        tasks=tuple(standings),
+        malformed=(*malformed, *misnamed(now.refs)),
+        packages=tuple(packages),
+        no_packages=tuple(
+            Malformed(
+                ref=ref,
+                commit=CommitId(now.refs[ref]),
+                reason=Reason(code=wrong.code, message=wrong.message),
+            )
+            for ref, wrong in unreadable.items()
+        ),
     )
-
-
-def _highest(
-    now: Situation, branches: Collection[TaskId], recorded: Mapping[ItemKey, int]
-) -> dict[ItemKey, int]:
-    """Say up to which number each item's tasks follow from what there was; one that skips ahead does not count.
-
-    A branch that is no proper task uses its number up all the same: it cannot be given again.
-    """
-    settled = now.archive.numbers(recorded)
-    used: dict[tuple[Kind, str], list[int]] = {}
-    for id_ in branches:
-        used.setdefault(id_.item.folded, []).append(id_.version)
-    return {
-        item: highest(recorded=number, settled=settled.get(item, 0), waiting=used[item.folded])
-        for item, number in recorded.items()
-    }
 
 
 def _skips(task: Task) -> Malformed:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gitrelease.archiving import Archive
 from gitrelease.core.content import Held
 from gitrelease.core.item import Change
 from gitrelease.core.names import (
     SUBMIT,
     CommitId,
     ItemKey,
+    Kind,
     NameRefused,
     RefName,
     TaskId,
@@ -23,7 +25,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
-from gitrelease.core.task import Task
+from gitrelease.core.task import Task, highest
 from gitrelease.core.workspace import Workspace
 from gitrelease.reading.trees import held, held_files, item_entries_at, read_states
 from gitrelease.repo import Commit, Repo, TreeChange
@@ -75,20 +77,63 @@ def misnamed(refs: Mapping[RefName, str]) -> list[Malformed]:
     return found
 
 
+def highest_numbers(
+    refs: Mapping[RefName, str],
+    archive: Archive,
+    recorded: Mapping[ItemKey, int],
+    also: Iterable[TaskId] = (),
+) -> dict[ItemKey, int]:
+    """Say up to which number each item's versions follow from what there was; one that skips ahead does not.
+
+    A branch that is no proper task uses its number up all the same: it cannot be given again.
+
+    Args:
+        refs: the refs of the shared repository.
+        archive: what was settled.
+        recorded: the items, with the number that the record of each has.
+        also: versions that count as if they had branches.
+    """
+    settled = archive.numbers(recorded)
+    used: dict[tuple[Kind, str], list[int]] = {}
+    for id_ in (*open_task_refs(refs), *also):
+        used.setdefault(id_.item.folded, []).append(id_.version)
+    return {
+        item: highest(recorded=number, settled=settled.get(item, 0), waiting=used.get(item.folded, ()))
+        for item, number in recorded.items()
+    }
+
+
 def read_tasks(
-    repo: Repo, forge: Authors, wanted: Mapping[TaskId, CommitId], workspace: Workspace
+    repo: Repo,
+    forge: Authors,
+    wanted: Mapping[TaskId, CommitId],
+    workspace: Workspace,
+    *,
+    main: CommitId | None = None,
 ) -> tuple[list[Task], list[Malformed]]:
-    """Read tasks from their commits; what is not one commit that changes one item only is malformed."""
+    """Read tasks from their commits; what is not one commit that changes one item only is malformed.
+
+    Args:
+        repo: the repository.
+        forge: says who made the commits.
+        wanted: the tasks, and the commit that each is.
+        workspace: says who is who.
+        main: the tip of the main branch, whose history tasks start from; None where that was looked at before.
+    """
     refs = {task_ref(task): commit for task, commit in wanted.items()}
     authors = forge.authors(refs, workspace)
     commits = {commit.id: commit for commit in repo.commits(dict.fromkeys(wanted.values()))}
     taken_over = {commit.id: _taken_over(repo, commit.message) for commit in commits.values()}
     others = identify(repo, {old for found in taken_over.values() for old in found}, workspace)
+    bases = [commit.parents[0] for commit in commits.values() if len(commit.parents) == 1]
+    elsewhere = set() if main is None else repo.outside(bases, main)
     tasks: list[Task] = []
     bad: list[Malformed] = []
     for id_, commit_id in wanted.items():
         actors = [*authors[task_ref(id_)], *(others[old] for old in taken_over[commit_id])]
-        made = _read(repo, id_, commits[commit_id], actors, taken_over[commit_id])
+        made = _misplaced(id_, commits[commit_id], elsewhere) or _read(
+            repo, id_, commits[commit_id], actors, taken_over[commit_id]
+        )
         if isinstance(made, Reason):
             bad.append(Malformed(ref=task_ref(id_), commit=commit_id, reason=made))
         else:
@@ -96,14 +141,23 @@ def read_tasks(
     return tasks, bad
 
 
-def _read(
-    repo: Repo, id_: TaskId, commit: Commit, authors: Sequence[Actor], supersedes: tuple[CommitId, ...]
-) -> Task | Reason:
+def _misplaced(id_: TaskId, commit: Commit, elsewhere: Collection[CommitId]) -> Reason | None:
     if len(commit.parents) != 1:
         return Reason(
             code="task-parents",
             message=f"{id_} has {len(commit.parents)} parents; a task is one commit on main",
         )
+    if commit.parents[0] in elsewhere:
+        return Reason(
+            code="task-base",
+            message=f"{id_} does not start from main's history: {commit.parents[0]:.7} is no commit of it",
+        )
+    return None
+
+
+def _read(
+    repo: Repo, id_: TaskId, commit: Commit, authors: Sequence[Actor], supersedes: tuple[CommitId, ...]
+) -> Task | Reason:
     base = commit.parents[0]
     changes = repo.diff(base, commit.id)
     if fault := _strays(id_, changes):

@@ -63,10 +63,10 @@ def read_records(repo: Repo, tree: str, items: Iterable[ItemKey]) -> dict[ItemKe
     """Read the records of items, with the blob each is; items that never existed are left out."""
     paths = {record_path(item): item for item in items}
     entries = repo.entries(tree, paths)
-    blobs = repo.blobs([entry.blob for entry in entries.values()])
+    files = repo.files({path: entry.blob for path, entry in entries.items()})
     found = {}
     for path, entry in entries.items():
-        record = read_document(blobs[entry.blob], file=path, kind="record", parser=parse_record)
+        record = read_document(files[path], file=path, kind="record", parser=parse_record)
         if record_path(record.item) != path:
             raise GitReleaseError(f"{path} is the record of {record.item}, which does not belong there")
         found[paths[path]] = (entry.blob, record)
@@ -86,7 +86,8 @@ def read_manifest(repo: Repo, tree: str, package: PackageName) -> tuple[BlobId, 
     entry = repo.tree_entry(tree, path)
     if entry is None:
         return None
-    return entry.blob, read_document(repo.blob(entry.blob), file=path, kind="manifest", parser=parse_manifest)
+    data = repo.files({path: entry.blob})[path]
+    return entry.blob, read_document(data, file=path, kind="manifest", parser=parse_manifest)
 
 
 def item_entries(repo: Repo, tree: str, document: str) -> dict[str, Entry]:
@@ -131,11 +132,8 @@ def difference_of(changes: Iterable[TreeChange]) -> Difference:
 
 def pins(repo: Repo, entries: Mapping[str, Entry]) -> Content:
     """Pin files to the byte, by git's hash and by SHA-256."""
-    blobs = repo.blobs([entry.blob for entry in entries.values()])
-    return {
-        path: Pin(blob=entry.blob, sha256=sha256(blobs[entry.blob]).hexdigest())
-        for path, entry in entries.items()
-    }
+    files = repo.files({path: entry.blob for path, entry in entries.items()})
+    return {path: pin(files[path], entry.blob) for path, entry in entries.items()}
 
 
 def pin(data: bytes, blob: BlobId) -> Pin:
@@ -145,8 +143,8 @@ def pin(data: bytes, blob: BlobId) -> Pin:
 
 def pins_hold(repo: Repo, content: Content) -> list[str]:
     """List the paths whose SHA-256 is not that of the blob pinned beside it (pitfall P39)."""
-    blobs = repo.blobs([entry.blob for entry in content.values()])
-    return [path for path, entry in content.items() if sha256(blobs[entry.blob]).hexdigest() != entry.sha256]
+    files = repo.files({path: entry.blob for path, entry in content.items()})
+    return [path for path, entry in content.items() if pin(files[path], entry.blob) != entry]
 
 
 def guarded_difference(repo: Repo, before: str, after: str) -> list[TreeChange]:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from gitrelease.commands.init import InitResult
     from gitrelease.commands.merge import MergeResult
     from gitrelease.commands.pull import Pulled
+    from gitrelease.commands.receiving import Received
     from gitrelease.commands.release import Released
     from gitrelease.commands.review import Said
     from gitrelease.commands.revoke import Revoked
+    from gitrelease.commands.server import ServerMade
     from gitrelease.commands.status import StatusResult
     from gitrelease.commands.submit import SubmitResult
     from gitrelease.commands.sync import PackageSync, SyncResult
@@ -106,6 +108,12 @@ def checked(result: CheckResult) -> Value:
         "checked": result.checked,
         "findings": [finding(one) for one in result.findings],
     }
+
+
+def received(result: Received) -> Value:
+    """Write what was found about a push."""
+    found = [{"ref": one.name, **finding(each)} for one in result.refs for each in one.findings]
+    return {"ok": result.is_accepted, "findings": found}
 
 
 def submitted(result: SubmitResult) -> Value:
@@ -306,8 +314,12 @@ def status(result: StatusResult) -> Value:
         ],
         "unsubmitted": [str(item) for item in result.unsubmitted],
         "strays": list(result.strays),
-        "packages": [{"name": name, "status": where} for name, where in result.packages],
+        "packages": [
+            {"name": name, "status": where, "approved": name not in result.not_approved}
+            for name, where in result.packages
+        ],
         "syncing": result.syncing,
+        "findings": [finding(one) for one in result.findings],
     }
 
 
@@ -342,6 +354,22 @@ def begun(result: InitResult) -> Value:
         "takenOver": result.taken_over,
         "notes": list(result.notes),
         "findings": [finding(one) for one in result.findings],
+    }
+
+
+def begun_with_server(both: tuple[ServerMade | None, InitResult]) -> Value:
+    """Write the release repository that was made, and the server that was made for it, if one was."""
+    made, result = both
+    return begun(result) if made is None else {**begun(result), "server": server(made)}
+
+
+def server(result: ServerMade) -> Value:
+    """Write the server that was made."""
+    return {
+        "folder": str(result.folder),
+        "existed": not result.is_new,
+        "root": result.root,
+        "notes": list(result.notes),
     }
 
 

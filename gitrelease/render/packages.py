@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gitrelease.core.package import PlannedItem, Purpose
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.review import Say
-from gitrelease.core.status import StartupStatus, Status, Summary
+from gitrelease.core.status import ApprovalView, StartupStatus, Status, Summary
 from gitrelease.render.tables import Cell, table
 from gitrelease.render.tasks import change_cell, findings_text, rest, versions_text
 from gitrelease.render.text import Paper, Tone, clean, clean_lines, listed, next_step, page
@@ -54,6 +54,14 @@ _PURPOSES = {
     Purpose.ROLLBACK: "rollback",
     Purpose.IMPORT: "import",
     Purpose.RESTORE: "restore of what was approved",
+}
+
+
+_UNCOUNTED = {
+    "approved": "approved",
+    "changes-requested": "asked for changes",
+    "withdrawn": "took back what they said",
+    "unreadable": "added a commit",
 }
 
 
@@ -153,18 +161,24 @@ def _items(summary: Summary, paper: Paper) -> str:
 def _review(summary: Summary, paper: Paper) -> str:
     lines = [f"Reviewers: {listed(summary.reviewers) or '-'}"]
     for one in summary.approvals:
-        tone = (
-            Tone.GOOD if one.verdict == "approved" else Tone.BAD if one.verdict != "withdrawn" else Tone.DIM
-        )
-        said = f": {clean(one.message)}" if one.message else ""
-        lines.append(f"  {paper.paint(one.verdict, tone)} by {clean(one.person)}, {paper.time(one.at)}{said}")
+        tone = Tone.GOOD if one.verdict == "approved" else Tone.BAD
+        lines.append(f"  {paper.paint(clean(one.verdict), tone)} by {clean(one.person)}, {_said(one, paper)}")
+    for one in summary.uncounted:
+        word = _UNCOUNTED.get(one.verdict) or clean(one.verdict)
+        why = f", {paper.paint('does not count:', Tone.DIM)} {clean(one.why)};" if one.why else ","
+        lines.append(f"  {clean(one.person)} {word}{why} {_said(one, paper)}")
     lines += [f"  {paper.paint('missing:', Tone.WAITING)} {clean(reason)}" for reason in summary.missing]
     lines += [f"  {paper.paint('refused:', Tone.BAD)} {clean(reason)}" for reason in summary.reasons]
     return "\n".join(lines)
 
 
+def _said(one: ApprovalView, paper: Paper) -> str:
+    return f"{paper.time(one.at)}: {clean(one.message)}" if one.message else paper.time(one.at)
+
+
 def _package_next(summary: Summary, paper: Paper) -> str:
     name = clean(summary.name)
+    vetoes = [one for one in summary.approvals if one.verdict == "changes-requested"]
     match summary.status:
         case Status.DRAFT:
             return next_step(paper, "gitrelease release", "again with the same tasks, opens the review")
@@ -180,6 +194,14 @@ def _package_next(summary: Summary, paper: Paper) -> str:
             )
         case Status.APPROVED:
             return next_step(paper, f"gitrelease package merge {name}")
+        case Status.MERGED if len(summary.reasons) > len(vetoes):
+            return next_step(paper, "gitrelease rollback --unapproved", "puts back what was approved")
+        case Status.MERGED if summary.reasons:
+            return next_step(
+                paper, f"gitrelease package approve {name}", "by who objected: a late yes counts"
+            )
+        case Status.MERGED if summary.missing:
+            return next_step(paper, f"gitrelease package approve {name}", "by a reviewer: a late yes counts")
         case Status.MERGED | Status.RELEASING:
             return next_step(paper, "gitrelease sync", "by a runner, brings it to production")
         case Status.FAILED:
@@ -192,7 +214,7 @@ def _package_next(summary: Summary, paper: Paper) -> str:
 
 # What people say.
 
-_SAID = {
+_VERBS = {
     Say.APPROVE: ("approved", "had approved"),
     Say.REJECT: ("rejected", "had rejected"),
     Say.WITHDRAW: ("took back what they said of", "had taken back what they said of"),
@@ -203,7 +225,7 @@ _SAID = {
 
 def said(result: Said, paper: Paper) -> str:
     """Show what somebody said of a package, and what follows."""
-    now, before = _SAID[result.say]
+    now, before = _VERBS[result.say]
     verb = before if result.was_said else now
     name = paper.paint(clean(result.package), Tone.STRONG)
     line = f"{clean(result.by)} {verb} {name}{' already' if result.was_said else ''}"
@@ -211,6 +233,9 @@ def said(result: Said, paper: Paper) -> str:
     match result.say:
         case Say.APPROVE if result.merged is not None:
             return f"{line} ({result.head:.7})\n" + merged(result.merged, paper)
+        case Say.REJECT if result.is_late:
+            line += "; it is merged, and sync does not apply it"
+            step = next_step(paper, "gitrelease rollback --unapproved", "puts back what was approved")
         case Say.REJECT | Say.REVOKE:
             line += "; its tasks are pending again"
             step = next_step(paper, "gitrelease task list", "shows them")

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gitrelease.core.ledger import ItemResult
+from gitrelease.core.names import PackageName
 from gitrelease.core.status import Status
 from gitrelease.render.packages import OUTCOME_TONES, STATUS_TONES
 from gitrelease.render.tables import Cell, table
+from gitrelease.render.tasks import findings_text
 from gitrelease.render.text import Paper, Tone, clean, clean_lines, count, next_step, page
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def _sync_next(result: SyncResult, paper: Paper) -> str:
             next_step(paper, f"gitrelease sync --repair {items}", "brings back what the ledger says")
         )
     if result.waiting:
-        steps.append(next_step(paper, f"gitrelease package approve {clean(result.waiting[0].name)}"))
+        steps.append(_view(result.waiting[0].name, paper))
     elif result.unapproved:
         steps.append(next_step(paper, "gitrelease rollback --unapproved", "puts back what was approved"))
     return "\n".join(steps)
@@ -115,14 +117,17 @@ def status(result: StatusResult, paper: Paper) -> str:
     here += [f"{paper.paint('no item:', Tone.BAD)} {clean(path)}" for path in result.strays]
     working = "working files\n" + ("".join(f"  {line}\n" for line in here) or "  nothing to submit\n")
     merged = "".join(
-        f"  {clean(name)}  {paper.paint(where, STATUS_TONES[where])}\n" for name, where in result.packages
+        f"  {clean(name)}  {paper.paint(where, STATUS_TONES[where])}"
+        + (f", {paper.paint('not approved', Tone.BAD)}\n" if name in result.not_approved else "\n")
+        for name, where in result.packages
     )
     packages = f"packages on the main branch that production does not have\n{merged}" if merged else ""
     targets = "production\n" + "".join(_target(one, paper) for one in result.targets)
     if not result.targets:
         targets += "  no targets; workspace.yaml names them under production.targets\n"
     busy = f"a runner is at work: {clean(result.syncing)}" if result.syncing else ""
-    return page(working, packages, targets, busy, _status_next(result, paper))
+    findings = findings_text(result.findings, paper)
+    return page(working, packages, targets, busy, findings, _status_next(result, paper))
 
 
 def _target(one: TargetStatus, paper: Paper) -> str:
@@ -144,14 +149,20 @@ def _status_next(result: StatusResult, paper: Paper) -> str:
     steps = []
     if result.unsubmitted:
         steps.append(next_step(paper, f"gitrelease submit {_some(result.unsubmitted)}"))
-    if any(one.outstanding for one in result.targets) or result.packages:
+    if any(one.outstanding for one in result.targets) or len(result.packages) > len(result.not_approved):
         steps.append(next_step(paper, "gitrelease sync", "by a runner, brings production in line"))
+    if result.not_approved:
+        steps.append(_view(result.not_approved[0], paper))
     drifted = dict.fromkeys(item for one in result.targets for item in one.drifted)
     if drifted:
         steps.append(next_step(paper, f"gitrelease sync --repair {' '.join(map(str, drifted))}"))
     if any(one.unapproved for one in result.targets):
         steps.append(next_step(paper, "gitrelease rollback --unapproved", "puts back what was approved"))
     return "\n".join(steps)
+
+
+def _view(package: PackageName, paper: Paper) -> str:
+    return next_step(paper, f"gitrelease package view {clean(package)}", "says what it lacks, and what to do")
 
 
 def _some(items: Sequence[object]) -> str:

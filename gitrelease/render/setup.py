@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gitrelease.commands.importing import ImportResult
     from gitrelease.commands.init import InitResult
     from gitrelease.commands.pull import Pulled
+    from gitrelease.commands.server import ServerMade
     from gitrelease.commands.workspace import ReviewersResult, RuleLine, WorkspaceView
 
 
@@ -34,6 +35,28 @@ def begun(result: InitResult, paper: Paper) -> str:
     step = next_step(paper, "gitrelease submit --all", "once there are jobs below jobs/")
     findings = findings_text(result.findings, paper)
     return page(findings, head, root, notes_text(result.notes, paper), step)
+
+
+def server(result: ServerMade, paper: Paper) -> str:
+    """Show a server that was made, or was given its hooks anew."""
+    where = clean(result.folder)
+    step = next_step(
+        paper, f"gitrelease init --server {where}", "in a folder of jobs, or `gitrelease init` in a clone"
+    )
+    return page(_server(result, paper), "" if result.root else step)
+
+
+def begun_with_server(both: tuple[ServerMade | None, InitResult], paper: Paper) -> str:
+    """Show the release repository that was made, below the server that was made for it, if one was."""
+    made, result = both
+    return page("" if made is None else _server(made, paper), begun(result, paper))
+
+
+def _server(result: ServerMade, paper: Paper) -> str:
+    how = "is ready" if result.is_new else "has its hooks"
+    head = f"the server {paper.paint(clean(result.folder), Tone.STRONG)} {how}: it checks every push"
+    root = f"it takes no other trust root than {result.root}" if result.root else ""
+    return page(head + (f"\n{root}" if root else ""), notes_text(result.notes, paper)).rstrip("\n")
 
 
 def imported(result: ImportResult, paper: Paper) -> str:

@@ -10,10 +10,11 @@ from gitrelease.core.item import Change
 from gitrelease.core.names import TaskId
 from gitrelease.core.task import TaskStanding, TaskState
 from gitrelease.render.tables import Cell, table
-from gitrelease.render.text import Paper, Tone, clean, count, listed, next_step, page
+from gitrelease.render.text import Paper, Tone, clean, count, fit, listed, next_step, page
 
 if TYPE_CHECKING:  # render shows what commands give, and calls none of them
     from gitrelease.commands.check import CheckResult
+    from gitrelease.commands.receiving import Received
     from gitrelease.commands.revoke import Revoked
     from gitrelease.commands.submit import SubmitResult, Submitted
     from gitrelease.commands.views import Listed
@@ -71,6 +72,41 @@ def checked(result: CheckResult, paper: Paper) -> str:
     tone = Tone.BAD if errors else Tone.WAITING if warnings else Tone.GOOD
     summary = f"checked {count(result.checked, 'item')}: {paper.paint(what, tone)}"
     return page(findings_text(result.findings, paper), summary)
+
+
+# What a server says to whoever pushes.
+
+_MOST_REFS = 20
+_MOST_FINDINGS = 10
+
+
+def received(result: Received, paper: Paper) -> str:
+    """Write what is wrong with a push, ref by ref; what is accepted without a word is not mentioned."""
+    parts = []
+    for one in result.refs[:_MOST_REFS]:
+        lines = [paper.paint(f"{_cut(one.name)}:", Tone.STRONG)]
+        lines += [_refusal(found, one.name, paper) for found in one.findings[:_MOST_FINDINGS]]
+        if len(one.findings) > _MOST_FINDINGS:
+            lines.append(f"  and {len(one.findings) - _MOST_FINDINGS} more")
+        parts.append("\n".join(lines))
+    if len(result.refs) > _MOST_REFS:
+        parts.append(f"and {len(result.refs) - _MOST_REFS} more refs")
+    if not result.is_accepted:
+        parts.append("the push is refused, and nothing was changed")
+    return page(*parts) if parts else ""
+
+
+def _refusal(found: Finding, name: str, paper: Paper) -> str:
+    tone = Tone.BAD if found.severity is Severity.ERROR else Tone.WAITING
+    place = "" if found.file == name else f"{_cut(found.file)}:{found.line or 1}: "
+    key = f"{_cut(found.key)}: " if found.key else ""
+    words = f"  {paper.paint(f'{found.severity}:', tone)} {place}{key}{_cut(found.message)}"
+    return words + (f"\n  hint: {_cut(found.hint)}" if found.hint else "")
+
+
+def _cut(text: str) -> str:
+    """Make a text of whoever pushes short and safe."""
+    return fit(clean(text), 600)
 
 
 # Submitting.

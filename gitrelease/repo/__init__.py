@@ -13,6 +13,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
+from gitrelease.core.names import RefName
 from gitrelease.repo.history import NotOnFirstParents
 from gitrelease.repo.library import require_repository
 from gitrelease.repo.objects import BLOB_LIMIT
@@ -213,6 +214,10 @@ class Repo(Refs, Signing, Worktree):
     def set_config(self, key: str, value: str) -> None:
         """Write a setting of this repository, in place of all it had under that key."""
         self.run("config", "--local", "--replace-all", key, value)
+
+    def hand_out(self, ref: RefName) -> None:
+        """Make a branch the one that clones of this bare repository check out."""
+        self.run("symbolic-ref", "HEAD", ref)
 
     def __enter__(self) -> Self:
         return self

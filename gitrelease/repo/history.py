@@ -95,6 +95,14 @@ class History(Objects):
         out = self.run("rev-list", "--first-parent", *most, "--end-of-options", full_id(tip)).out
         return self.commits(CommitId(line) for line in out.decode().split())
 
+    def is_first_parent(self, older: CommitId, newer: CommitId) -> bool:
+        """Say whether a commit is another one, or among its first parents; the walk ends where they part."""
+        try:
+            self._chain(newer, older)
+        except NotOnFirstParents:
+            return False
+        return True
+
     def first_of(self, tip: CommitId) -> CommitId:
         """Give the last of the first parents of a commit."""
         out = self.run(
@@ -118,10 +126,10 @@ class History(Objects):
         beyond = set(self.run("rev-list", "--stdin", stdin=names.encode()).out.decode().split())
         return {id_ for id_ in wanted if id_ in beyond}
 
-    def beyond(self, tip: CommitId, base: CommitId | None) -> list[Commit]:
-        """List what a branch holds and another does not, by whatever parent; parents come before children."""
-        without = () if base is None else (f"^{full_id(base)}",)
-        out = self.run("rev-list", "--topo-order", "--reverse", full_id(tip), *without, "--").out.decode()
+    def beyond(self, tip: CommitId, without: Sequence[CommitId]) -> list[Commit]:
+        """List what a commit holds by whatever parent, and others do not; parents come before their children."""
+        others = (f"^{full_id(id_)}" for id_ in without)
+        out = self.run("rev-list", "--topo-order", "--reverse", full_id(tip), *others, "--").out.decode()
         return self.commits(CommitId(line) for line in out.split())
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:

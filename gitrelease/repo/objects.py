@@ -20,6 +20,7 @@ from gitrelease.repo.values import (
     Tag,
     TooLarge,
     full_id,
+    plain,
 )
 
 BLOB_LIMIT = 16 * 1024 * 1024
@@ -73,12 +74,24 @@ class Objects(Git):
 
     def blobs(self, ids: Iterable[BlobId], *, limit: int = BLOB_LIMIT) -> dict[BlobId, bytes]:
         """Read the contents of many files."""
-        wanted = list(dict.fromkeys(ids))
+        return self._blobs(list(dict.fromkeys(ids)), {}, limit)
+
+    def files(self, held: Mapping[str, BlobId], *, limit: int = BLOB_LIMIT) -> dict[str, bytes]:
+        """Read the contents of many files by their paths; one that is too large is refused by its path."""
+        paths = {blob: path for path, blob in held.items()}
+        blobs = self._blobs(list(paths), paths, limit)
+        return {path: blobs[blob] for path, blob in held.items()}
+
+    def _blobs(
+        self, wanted: Sequence[BlobId], paths: Mapping[BlobId, str], limit: int
+    ) -> dict[BlobId, bytes]:
         for id_, (kind, size) in zip(wanted, self._describe(wanted), strict=True):
+            path = paths.get(id_)
             if kind != "blob":
                 raise BadObject(f"{id_} is a {kind}, not a file")
             if size > limit:
-                raise TooLarge(f"a file of {size} bytes is larger than the {limit} that are read ({id_:.7})")
+                what = f"the file {id_:.7}" if path is None else repr(plain(path))
+                raise TooLarge(what, size, limit, path=path)
         return dict(zip(wanted, self._read(wanted, "blob"), strict=True))
 
     def exists(self, id_: str) -> bool:
@@ -137,13 +150,12 @@ class Objects(Git):
     def content(self, treeish: str, path: str, *, limit: int = BLOB_LIMIT) -> bytes | None:
         """Read a plain file of a tree; `None` when there is nothing, a refusal when it is something else."""
         entry = self.tree_entry(treeish, path)
-        return None if entry is None else self.blob(entry.blob, limit=limit)
+        return None if entry is None else self.files({path: entry.blob}, limit=limit)[path]
 
     def contents(self, treeish: str, paths: Iterable[str], *, limit: int = BLOB_LIMIT) -> dict[str, bytes]:
         """Read many plain files of a tree at once; what it does not hold is left out."""
         entries = self.entries(treeish, paths)
-        blobs = self.blobs([entry.blob for entry in entries.values()], limit=limit)
-        return {path: blobs[entry.blob] for path, entry in entries.items()}
+        return self.files({path: entry.blob for path, entry in entries.items()}, limit=limit)
 
     def read_tags(self, refs: Mapping[RefName, str]) -> dict[RefName, Tag]:
         """Read what these tags say, and the commits they stand for."""

@@ -146,7 +146,8 @@ class Refs(History):
                 olds.clear()
             lost = [old for old in olds if new is None or not self._contains(new, old)]
             if lost:
-                rewritten.append(HistoryRewritten(ref, lost[0], new))
+                kept_in = (self._seen(ref), self._here(ref))
+                rewritten.append(HistoryRewritten(ref, lost[0], new, kept_in=kept_in))
                 put_back.append(RefMove(ref=RefName(self._here(ref)), new=lost[0], expected=new))
             elif new != seen.get(ref):
                 remembered.append(RefMove(ref=RefName(self._seen(ref)), new=new, expected=seen.get(ref)))

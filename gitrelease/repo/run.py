@@ -24,6 +24,7 @@ _ALWAYS = (
     "core.fsmonitor=false",
     "protocol.ext.allow=never",
     "color.ui=false",
+    "advice.graftFileDeprecated=false",  # GIT_GRAFT_FILE below is nobody's choice
     "gc.auto=0",
     "maintenance.auto=false",
     "i18n.commitEncoding=UTF-8",
@@ -153,6 +154,15 @@ class Git:
         if ran.exit not in accept:
             raise GitFailed(f"git {args[0]} failed with exit code {ran.exit}: {ran.err or 'it said nothing'}")
         return ran
+
+    def run_beside(self, program: str, *args: str, stdin: bytes = b"") -> Ran:
+        """Run a program that git works with, such as ssh-keygen, in the environment that git gets."""
+        env = environment(self._environ, Config.SEALED)
+        with _start(
+            [program, *args], env=env, cwd=self._cwd(in_worktree=False), err=subprocess.PIPE
+        ) as process:
+            out, err = process.communicate(stdin)
+        return Ran(exit=process.returncode, out=out, err=plain(err.decode(errors="replace")))
 
     def start(self, *args: str) -> tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]:
         """Start a git command that stays, with its standard input and output."""

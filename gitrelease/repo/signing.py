@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gitrelease.core.names import CommitId, TreeId
+from gitrelease.core.names import BlobId, CommitId, TreeId
 from gitrelease.errors import Refused
 from gitrelease.repo.objects import headers
 from gitrelease.repo.run import Config
@@ -26,6 +26,7 @@ from gitrelease.repo.values import (
 
 _IDENT = re.compile(r"(?P<name>[^<>]*?) ?<(?P<email>[^<>]*)> [0-9]+ [+-][0-9]{4}")
 _SSH_SIGNATURE = b"-----BEGIN SSH SIGNATURE-----\n"
+_TEXT_LIMIT = 4 * 1024 * 1024
 _PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]{16,}={0,3}( .*)?")
 _STATUS = {"G": SignatureStatus.GOOD, "U": SignatureStatus.UNKNOWN_KEY, "N": SignatureStatus.NONE}
 
@@ -156,6 +157,27 @@ class Signing(Store):
         if to_verify:
             known |= self._verified(to_verify, allowed_signers)
         return {id_: found.get(id_) or known[id_] for id_ in wanted}
+
+    def signed_text(self, text: BlobId, allowed_signers: str) -> Signature:
+        """Verify the signature that ends a text, as it does a push certificate, against a list of signers."""
+        data = self.blob(text, limit=_TEXT_LIMIT)
+        signed, mark, rest = data.partition(_SSH_SIGNATURE)
+        if not mark:
+            status = SignatureStatus.BAD if b"-----BEGIN " in data else SignatureStatus.NONE
+            return Signature(status=status)
+        program = self._ssh_keygen()
+        with TemporaryDirectory(prefix="gitrelease-") as folder:
+            allowed, signature = Path(folder, "allowed"), Path(folder, "signature")
+            allowed.write_text(allowed_signers, encoding="utf-8", newline="\n")
+            signature.write_bytes(mark + rest)
+            files = ("-f", str(allowed), "-s", str(signature))
+            told = self.run_beside(program, "-Y", "find-principals", *files)
+            for who in dict.fromkeys(told.out.decode(errors="replace").splitlines()):
+                ran = self.run_beside(program, "-Y", "verify", "-n", "git", "-I", who, *files, stdin=signed)
+                if ran.exit == 0:
+                    return Signature(status=SignatureStatus.GOOD, principal=who)
+        unknown = told.exit != 0
+        return Signature(status=SignatureStatus.UNKNOWN_KEY if unknown else SignatureStatus.BAD)
 
     def _verified(self, ids: Sequence[CommitId], allowed_signers: str) -> dict[CommitId, Signature]:
         program = self._ssh_keygen()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -188,7 +188,16 @@ class BadObject(GitReleaseError):
     code = "bad-object"
 
 
-class NotAPlainFile(GitReleaseError):
+class FileRefused(GitReleaseError):
+    """A file is not one that gitrelease reads or writes."""
+
+    def __init__(self, message: str, *, path: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        """Which one, so that a list of findings can name it; None where that is not known."""
+
+
+class NotAPlainFile(FileRefused):
     """A path holds something else than a plain file."""
 
     code = "not-a-plain-file"
@@ -198,18 +207,26 @@ class NotAPlainFile(GitReleaseError):
         found = what.get(entry.mode, f"a file of mode {entry.mode}")
         super().__init__(
             f"{plain(entry.path)!r} is {found}, not a plain file",
+            path=entry.path,
             hint="replace it by a plain file that is not executable",
         )
 
 
-class TooLarge(GitReleaseError):
+class TooLarge(FileRefused):
     """A file is larger than what gitrelease reads."""
 
     code = "too-large"
 
+    def __init__(self, what: str, size: int, limit: int, *, path: str | None = None) -> None:
+        super().__init__(
+            f"{what} has {size} bytes, more than the {limit} that are read",
+            path=path,
+            hint="split it, or keep the data somewhere else and let the job fetch it",
+        )
 
-class PathRefused(GitReleaseError):
-    """A path cannot be written, or not together with the others."""
+
+class PathRefused(FileRefused):
+    """A path cannot be read or written, or not together with the others."""
 
     code = "path-refused"
 
@@ -226,11 +243,12 @@ class HistoryRewritten(GitReleaseError):
 
     code = "history-rewritten"
 
-    def __init__(self, ref: RefName, old: str, new: str | None) -> None:
+    def __init__(self, ref: RefName, old: str, new: str | None, *, kept_in: Sequence[str]) -> None:
         now = "is gone" if new is None else f"moved to {new:.7}, which does not contain it"
         super().__init__(
             f"{plain(ref)} held {old:.7} and {now}; its history was rewritten",
-            hint=f"find out who did this, and have {old} pushed back; this clone still has it",
+            hint=f"find out who did this, and have {old} pushed back; this clone still has it. If it was done on"
+            f" purpose: {'; '.join(f'git update-ref -d {plain(name)}' for name in kept_in)}",
         )
         self.ref = ref
         self.old = old

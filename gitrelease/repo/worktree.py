@@ -21,6 +21,14 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW"
 # A named pipe in the place of a file must not make us wait for whoever writes to it.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class InTheWay(GitReleaseError):
@@ -64,25 +72,54 @@ class Worktree(History):
         ).out  # fmt: skip
         # `:meta`, path, `:meta`, path …
         tracked = raw.split(b"\0")[1::2]
-        # The user's own list of what to ignore lies in the user's configuration.
-        new = self.run(
-            "ls-files", "--others", "--exclude-standard", "-z", "--", *prefixes,
+        return {path.decode(errors="surrogateescape") for path in tracked} | self._others(prefixes)
+
+    def ignored_paths(self, prefixes: Sequence[str]) -> set[str]:
+        """Name the files below some folders that git is told to ignore, so that nobody else is shown them."""
+        self._files()
+        return self._others(prefixes, "--ignored")
+
+    def _others(self, prefixes: Sequence[str], *options: str) -> set[str]:
+        """Name the files that git does not keep; the user's own list of what to ignore counts as well."""
+        out = self.run(
+            "ls-files", "--others", *options, "--exclude-standard", "-z", "--", *prefixes,
             in_worktree=True, config=Config.USER, extra={"GIT_LITERAL_PATHSPECS": "1"},
         ).out  # fmt: skip
-        return {path.decode(errors="surrogateescape") for path in (*tracked, *new.split(b"\0")) if path}
+        return {path.decode(errors="surrogateescape") for path in out.split(b"\0") if path}
+
+    def no_files(self, folders: Sequence[str]) -> Iterator[str]:
+        """Name what lies below some folders and is no file: folders, pipes, sockets and devices.
+
+        git names none of these. Symbolic links it does name, so they are left to it, and not followed here.
+        """
+        top = self._files()
+        waiting = [folder for folder in folders if not (top / folder).is_symlink()]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                entries = list(os.scandir(top / folder))
+            except OSError:  # it is not there, or not ours to look into
+                continue
+            for entry in entries:
+                path = f"{folder}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                    yield path
+                elif not entry.is_symlink() and not entry.is_file(follow_symlinks=False):
+                    yield path
 
     def read_working(self, path: str, *, limit: int = BLOB_LIMIT) -> bytes | None:
         """Read a working file; `None` when there is none. Links, here or on the way, are refused."""
         check_path(path)
         try:
-            with _parent(self._files(), path, make=False) as (folder, name), _opened(name, folder) as file:
+            with (
+                _parent(self._files(), path, make=False) as (folder, name),
+                _opened(name, folder, path) as file,
+            ):
                 found = os.fstat(file)
-                if not stat.S_ISREG(found.st_mode):
-                    raise PathRefused(f"{plain(path)!r} is not a plain file")
+                _check_plain(found, path)
                 if found.st_size > limit:
-                    raise TooLarge(
-                        f"{plain(path)!r} has {found.st_size} bytes, more than the {limit} that are read"
-                    )
+                    raise TooLarge(repr(plain(path)), found.st_size, limit, path=path)
                 with os.fdopen(os.dup(file), "rb") as stream:
                     data = stream.read(limit + 1)
         except FileNotFoundError:
@@ -90,10 +127,11 @@ class Worktree(History):
         except OSError as problem:
             raise PathRefused(
                 f"{plain(path)!r} cannot be read: {problem.strerror}",
+                path=path,
                 hint="replace symbolic links by the files they point to",
             ) from problem
         if len(data) > limit:
-            raise TooLarge(f"{plain(path)!r} has more than the {limit} bytes that are read")
+            raise TooLarge(repr(plain(path)), len(data), limit, path=path)
         return data
 
     def write_working(self, path: str, data: bytes) -> None:
@@ -169,6 +207,17 @@ class Worktree(History):
         return self.worktree
 
 
+def _check_plain(found: os.stat_result, path: str) -> None:
+    """Refuse what is no plain file, and say what it is."""
+    kind = stat.S_IFMT(found.st_mode)
+    if kind != stat.S_IFREG:
+        raise PathRefused(
+            f"{plain(path)!r} is {_KINDS.get(kind, 'something else')}, not a plain file",
+            path=path,
+            hint="put the file itself in its place",
+        )
+
+
 @contextmanager
 def _parent(top: Path, path: str, *, make: bool) -> Iterator[tuple[int, str]]:
     """Open the folder of a path, step by step from the top, so that no link on the way is followed."""
@@ -188,7 +237,9 @@ def _parent(top: Path, path: str, *, make: bool) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def _opened(name: str, folder: int) -> Iterator[int]:
+def _opened(name: str, folder: int, path: str) -> Iterator[int]:
+    # Asked before as well: opening a device may already do something.
+    _check_plain(os.stat(name, dir_fd=folder, follow_symlinks=False), path)
     file = os.open(name, _READ, dir_fd=folder)
     try:
         yield file
@@ -205,8 +256,7 @@ def _replace(folder: int, name: str, data: bytes, path: str, git_dir: Path) -> N
     mode = None
     with suppress(FileNotFoundError):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISREG(found.st_mode):
-            raise PathRefused(f"{plain(path)!r} is not a plain file")
+        _check_plain(found, path)
         mode = stat.S_IMODE(found.st_mode)
     temporary = f".gitrelease-{secrets.token_hex(8)}.tmp"
     outside = os.open(git_dir, _FOLDER)

@@ -90,7 +90,7 @@ def test_a_link_is_a_finding(shop: Shop) -> None:
     (person.clone.path / JOB).unlink()
     (person.clone.path / JOB).symlink_to("../../workspace.yaml")
     (found,) = check_working(person.desk, []).findings
-    assert (found.file, found.code) == ("job/orders", "path-refused")
+    assert (found.file, found.code) == (JOB, "path-refused")
 
 
 def test_a_crowded_directory(shop: Shop) -> None:
@@ -215,14 +215,6 @@ def test_packages(shop: Shop) -> None:
     found = [code for _, code in codes(check_ref(person.desk, f"package/{package}"))]
     assert "not-on-main" in found
     assert "more-than-manifest" in found
-
-
-def test_any_other_branch_is_checked_item_by_item(shop: Shop) -> None:
-    person = shop.person("dev-1")
-    push(person, "feature", {JOB: job_yaml("orders", version=1, script="nowhere"), "jobs/x.txt": "stray\n"})
-    result = check_ref(person.desk, "feature")
-    assert codes(result) == [("jobs/x.txt", "stray-file"), (JOB, "unknown-script")]
-    assert check_ref(person.desk, "main").checked == 0
 
 
 @pytest.mark.parametrize("ref", ["submit/job/orders/v9", "package/nothing", "nowhere", "-x"])

@@ -10,6 +10,8 @@ import pytest
 
 from gitrelease.commands.status import status
 from gitrelease.errors import Exit, NotFound
+from gitrelease.reading.situation import MainRewritten
+from gitrelease.repo import HistoryRewritten
 from tests.kit.raw import push_on
 from tests.kit.shop import Shop, job_yaml
 
@@ -103,3 +105,31 @@ def test_a_closed_screen_is_no_defect(tmp_path: Path) -> None:
     )
     assert "Traceback" not in ran.stderr
     assert ran.returncode != Exit.DEFECT
+
+
+def test_a_main_branch_merged_with_its_sides_exchanged_stops_everything(shop: Shop) -> None:
+    shop.released(edited("once"), "orders")
+    dev = shop.person("dev-1")
+    dev.clone.git("fetch", "--quiet", "origin")
+    main = dev.clone.git("rev-parse", "origin/main").strip()
+    older = dev.clone.git("rev-parse", "origin/main^1").strip()
+    tree = dev.clone.git("rev-parse", f"{main}^{{tree}}").strip()
+    swapped = dev.clone.git("commit-tree", tree, "-p", older, "-p", main, "-m", "Merge").strip()
+    dev.clone.push(f"{swapped}:refs/heads/main")
+    refs = shop.refs()
+    for act in (
+        lambda: shop.person("sync").sync(),
+        lambda: dev.submit("orders"),
+        lambda: shop.person("dep-1").approve("any"),
+    ):
+        with pytest.raises(MainRewritten, match="does not go on from"):
+            act()
+    assert shop.refs() == refs
+    # Moved back on the server, and accepted on purpose in the clones, all goes on.
+    shop.server.git("update-ref", "refs/heads/main", main)
+    with pytest.raises(HistoryRewritten) as caught:
+        dev.desk.look()
+    assert caught.value.hint is not None
+    for step in caught.value.hint.split("on purpose: ")[1].split("; "):
+        dev.clone.git(*step.split()[1:])
+    dev.desk.look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from gitrelease.commands.merge import MergeResult, NotApproved
 from gitrelease.commands.review import add_reviewer, withdraw
 from gitrelease.commands.revoke import revoke_tasks
+from gitrelease.commands.verify import verify
 from gitrelease.commands.views import (
     PackageFilter,
     Paging,
@@ -20,6 +22,7 @@ from gitrelease.commands.views import (
     list_packages,
     list_tasks,
     view_package,
+    view_task,
 )
 from gitrelease.core.item import record_document
 from gitrelease.core.names import (
@@ -33,7 +36,8 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Manifest, manifest_document
 from gitrelease.core.review import Say, Verdict
-from gitrelease.core.status import Status
+from gitrelease.core.status import Status, parse_summary, summary_document
+from gitrelease.core.task import TaskState
 from gitrelease.core.workspace import NotAllowed
 from gitrelease.documents import dump
 from gitrelease.errors import Exit, GitReleaseError, NotFound, Refused
@@ -41,6 +45,10 @@ from gitrelease.forges import Statement
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
 from gitrelease.reading.judging import judge_branch
+from gitrelease.render import json as json_of
+from gitrelease.render.packages import package_view
+from gitrelease.render.tasks import task_head, task_list
+from gitrelease.render.text import Paper
 from gitrelease.repo import Identity
 from tests.kit.git import Bench
 from tests.kit.raw import amend, commit_on, push_on, working_state
@@ -49,6 +57,7 @@ from tests.kit.shop import FIRST_ITEMS, ROLES, Person, Shop, job_yaml, open_shop
 ORDERS = "jobs/sales/orders.job.yaml"
 NEW = "jobs/web/new.job.yaml"
 TWO = "approvals: 2\n"
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def orders(note: str = "", version: int = 1) -> str:
@@ -257,6 +266,126 @@ def test_an_approval_that_is_not_signed_by_who_it_names_does_not_count(shop: Sho
     assert shop.person("dep-2").gate("first").merge is None
 
 
+def shown(shop: Shop, name: str = "first") -> tuple[list[Any], list[Any]]:
+    """Give the opinions as a machine reads them in a list and in a view: what counts, and what does not and why."""
+    desk = shop.person("view-1").desk
+    summary = view_package(desk, package_name(name))
+    assert summary in list_packages(desk, PackageFilter(), Paging()).items
+    found: Any = summary_document(summary)
+    assert parse_summary(found) == summary
+    return (
+        [(one["person"]["id"], one["verdict"]) for one in found["approvals"]],
+        [(one["person"]["id"], one["verdict"], one["why"]) for one in found["uncounted"]],
+    )
+
+
+def test_what_does_not_count_is_not_shown_as_an_approval(strict: Shop) -> None:
+    manifest = package(strict)
+    strict.person("dep-1").approve("first")
+    assert shown(strict) == ([("dep-1", "approved")], [])
+    changed = replace(manifest, description="something else")
+    amend(strict.person("dev-1"), "package/first", {manifest.path: dump(manifest_document(changed))})
+    stale = ("dep-1", "approved", "it was given to other content")
+    assert shown(strict) == ([], [stale])
+    unsigned = Pen(
+        identity=Identity(name="dep-2", email="dep-2@example.org"), signs=False, now=strict.bench.clock
+    )
+    speak(strict.person("dep-1"), Say.APPROVE, pen=unsigned)
+    speak(strict.person("view-1"), Say.APPROVE)
+    speak(strict.person("dev-1"), Say.APPROVE)
+    strict.person("adm-1").approve("first")
+    withdraw(strict.person("adm-1").desk, package_name("first"), message="too soon")
+    others = [
+        stale,
+        (None, "approved", "it is not signed"),
+        ("view-1", "approved", "view-1 may not approve in this workspace"),
+        ("dev-1", "approved", "dev-1 may not approve in this workspace"),
+        ("adm-1", "approved", "adm-1 took it back"),
+        ("adm-1", "withdrawn", None),
+    ]
+    assert shown(strict) == ([], others)
+    text = package_view(view_package(strict.person("view-1").desk, package_name("first")), Paper(now=NOW))
+    assert [line.partition("; ")[0] for line in text.splitlines() if "does not count" in line] == [
+        "  dep-1 approved, does not count: it was given to other content",
+        "  dep-2 (unproven claim) approved, does not count: it is not signed",
+        "  view-1 approved, does not count: view-1 may not approve in this workspace",
+        "  dev-1 approved, does not count: dev-1 may not approve in this workspace",
+        "  adm-1 approved, does not count: adm-1 took it back",
+    ]
+    assert "approved by" not in text
+    speak(strict.person("dep-2"), Say.REJECT)
+    assert shown(strict) == ([("dep-2", "changes-requested")], others)
+
+
+def test_what_does_not_count_has_released_nothing(shop: Shop) -> None:
+    """A yes that counts for nothing comes last, and the receipt does not say that it released the package."""
+    package(shop)
+    shop.person("dep-1").approve("first")
+    unsigned = Pen(
+        identity=Identity(name="dep-2", email="dep-2@example.org"), signs=False, now=shop.bench.clock
+    )
+    speak(shop.person("dep-2"), Say.APPROVE, pen=unsigned)
+    shop.person("sync").sync()
+    released = view_package(shop.person("view-1").desk, package_name("first"))
+    assert (released.status, str(released.released_by)) == (Status.SUCCESSFUL, "dep-1")
+    assert shown(shop) == ([("dep-1", "approved")], [(None, "approved", "it is not signed")])
+    assert verify(shop.person("view-1").desk).ok
+
+
+@pytest.mark.parametrize("how", ["unsigned", "wrong key", "another's name"])
+def test_who_is_not_proven_is_shown_as_a_claim(shop: Shop, how: str) -> None:
+    dev = shop.person("dev-2" if how == "another's name" else "dev-1")
+    options = ("--author", "dev-1 <dev-1@example.org>") if how == "another's name" else ()
+    if how == "wrong key":
+        dev.clone.git("config", "user.signingKey", str(shop.bench.keys("nobody").path))
+    text = {ORDERS: orders("x", version=2)}
+    push_on(dev, "submit/job/orders/v2", text, "x", *options, sign=how != "unsigned")
+    desk = shop.person("view-1").desk
+    found, standings = list_tasks(desk, TaskFilter(), Paging())
+    document: Any = json_of.task(found.items[0])
+    assert document["submitter"] == {
+        "id": None,
+        "name": "dev-1",
+        "email": "dev-1@example.org",
+        "githubId": None,
+    }
+    assert "dev-1 (unproven claim)" in task_list((found, standings), Paper(now=NOW))
+    assert "modify by dev-1 (unproven claim), " in task_head(view_task(desk, "orders"), Paper(now=NOW))
+    for name in ("dev-1", "dev-1@example.org"):
+        assert list_tasks(desk, TaskFilter(submitter=name), Paging())[0].total == 0
+    # The claim gives no rights either: whoever is named cannot revoke it as their own.
+    assert isinstance(refused(shop, lambda: revoke_tasks(shop.person("dev-1").desk, ["orders"])), NotAllowed)
+
+
+def test_an_applicant_who_is_not_proven_is_shown_as_a_claim(shop: Shop) -> None:
+    manifest = package(shop)
+    amend(shop.person("dev-1"), "package/first", {}, sign=False)
+    desk = shop.person("view-1").desk
+    summary = view_package(desk, package_name("first"))
+    assert (summary.applicant.id, str(summary.applicant)) == (None, "dev-1 (unproven claim)")
+    assert [one.submitter.id for one in summary.items] == list(manifest.items[0].submitters)
+    assert list_packages(desk, PackageFilter(applicant="dev-1"), Paging()).total == 0
+
+
+def test_what_was_released_stays_whose_it_was_when_keys_change(shop: Shop) -> None:
+    package(shop)
+    shop.person("dep-1").approve("first")
+    shop.person("sync").sync()
+    admin = shop.person("adm-1")
+    admin.clone.git("pull", "--quiet", "origin", "main")
+    new, old = shop.bench.keys("new").public, shop.bench.keys("dev-1").public
+    text = (admin.clone.path / "workspace.yaml").read_text()
+    admin.write({"workspace.yaml": text.replace(old, new)})
+    admin.submit("workspace")
+    shop.person("adm-2").approve(admin.release("workspace").manifest.name)
+    shop.person("sync").sync()
+    wanted = TaskFilter(state=TaskState.RELEASED, submitter="dev-1")
+    found, _ = list_tasks(shop.person("view-1").desk, wanted, Paging())
+    assert [(str(one.task.id), one.task.submitter.person.id) for one in found.items] == [
+        ("job/orders/v2", "dev-1")
+    ]
+
+
 def test_without_signatures_the_address_is_believed(bench: Bench) -> None:
     shop = open_shop(bench, FIRST_ITEMS, signatures="off")
     package(shop)
@@ -273,12 +402,12 @@ def test_an_opinion_means_nothing_for_another_package(shop: Shop) -> None:
         assert told(shop, "second") == ([], [], ["approvals"])
 
 
-def test_a_log_that_holds_anything_else_makes_everything_doubtful(strict: Shop) -> None:
+def test_what_a_log_holds_beside_opinions_counts_for_nothing(strict: Shop) -> None:
     package(strict)
     strict.person("dep-1").approve("first")
     push_on(strict.person("dev-1"), "review/first", {}, "approve first", base="origin/review/first")
-    found = verdict(strict)
-    assert ([one.code for one in found.reasons], found.approvals) == (["review-unreadable"], ())
+    assert told(strict) == (["dep-1"], [], ["approvals"])
+    merged(strict.person("dep-2").approve("first").merged)
 
 
 def test_a_log_cut_short_by_hand_names_what_came_before(strict: Shop) -> None:

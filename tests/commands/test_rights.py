@@ -273,7 +273,7 @@ VIEWS: Mapping[str, Callable[[Person], object]] = {
 def test_everybody_may_look_and_looking_moves_nothing(shop: Shop) -> None:
     for name in ("one", "two"):
         author = shop.person("dev-1")
-        author.write({ORDERS: job_yaml("orders", version=1, script="clean", note=name)})
+        author.write({ORDERS: job_yaml("orders", script="clean", note=name)})
         author.submit("orders")
         shop.person("dep-1").approve(author.release("orders", name=name).manifest.name)
         shop.person("sync").sync()

@@ -34,7 +34,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.plan import Digest, digest_of
 from gitrelease.core.review import Say
-from gitrelease.core.status import Status
+from gitrelease.core.status import Status, Summary
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Statement
 from gitrelease.forges.local import LocalForge
@@ -206,7 +206,12 @@ def merge_anyway(shop: Shop, package: PackageName, by: str = "dev-1") -> None:
 
 
 def collude(
-    shop: Shop, package: PackageName, *, who: str = "sync", approvals: tuple[str, ...] | None = None
+    shop: Shop,
+    package: PackageName,
+    *,
+    who: str = "sync",
+    approvals: tuple[str, ...] | None = None,
+    shown: Callable[[Summary], Summary] = lambda summary: summary,
 ) -> None:
     """Apply a merged package as a runner would who takes every opinion that says yes for an approval."""
     desk = shop.person(who).desk
@@ -234,7 +239,7 @@ def collude(
             tasks=tuple(planned.task for planned in manifest.items),
             approvals=yes if approvals is None else approvals,
         ),
-        summary=summarize(desk, now, judged, is_merged=True),
+        summary=shown(summarize(desk, now, judged, is_merged=True)),
     )
     begin(desk, now, order, Shift(member=MemberId(who), run="collusion"))
 
@@ -904,6 +909,30 @@ def test_an_approval_that_was_none(attacked: Shop, told: Told, yes: Yes) -> None
     assert f"applies {package}, which was not approved: 1 more of 1 approvals" in said
     named = holds(attacked, "production~1")["evidence"]["approvals"]
     assert [f"counts {one:.12} as an approval" in said for one in named] == [True] * len(named)
+
+
+def as_if_all_counted(summary: Summary) -> Summary:
+    """Show what does not count as if it did."""
+    return replace(summary, approvals=(*summary.approvals, *summary.uncounted), uncounted=())
+
+
+def as_if_never_said(summary: Summary) -> Summary:
+    """Leave out what does not count."""
+    return replace(summary, uncounted=())
+
+
+@pytest.mark.parametrize("shown", [as_if_all_counted, as_if_never_said])
+def test_a_summary_that_shows_what_does_not_count_otherwise(
+    attacked: Shop, shown: Callable[[Summary], Summary]
+) -> None:
+    """What a receipt shows of opinions is what the verdict on the same evidence says of them."""
+    package = propose(attacked, {ORDERS: job_yaml("orders", version=2, script="clean", note="x")}, ORDERS)
+    say_yes(attacked, "view-1", package)
+    merge_anyway(attacked, package)
+    collude(attacked, package, approvals=(), shown=shown)
+    result = audit(attacked)
+    assert found(result) == {(1, LEDGER), (4, LEDGER)}
+    assert f"shows other opinions on {package} than were given" in why(result, 4, LEDGER)
 
 
 def manifest_of(shop: Shop, package: PackageName) -> str:

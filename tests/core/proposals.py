@@ -93,7 +93,7 @@ def proposed(
 
 def actor(who: str | None) -> Actor:
     if who is None:
-        return Actor(person=Person(id="dep-1", name="says dep-1"), doubt="is not signed")
+        return Actor(person=Person(id=None, name="dep-1"), doubt="is not signed")
     return Actor(person=Person(id=who), member=MemberId(who))
 
 

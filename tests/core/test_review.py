@@ -9,7 +9,17 @@ import pytest
 from gitrelease.core.item import Change
 from gitrelease.core.names import MemberId, PackageName
 from gitrelease.core.package import Proposed, Purpose, Reason, reviewers_asked
-from gitrelease.core.review import Opinion, Review, Say, Verdict, cannot_be_met, evaluate, may_approve
+from gitrelease.core.review import (
+    Opinion,
+    Review,
+    Say,
+    Uncounted,
+    Verdict,
+    cannot_be_met,
+    evaluate,
+    may_approve,
+)
+from gitrelease.core.status import approval_views
 from gitrelease.core.workspace import Action, Role, Rule, Team, Workspace
 from tests.core.proposals import (
     HEAD,
@@ -79,6 +89,12 @@ def test_an_opinion_that_cannot_be_believed_is_nobodys() -> None:
     assert judge(opinion("dep-1", Say.REJECT), replace(both, say=Say.WITHDRAW))[1] == [
         "dep-1 asked for changes"
     ]
+
+
+def test_what_cannot_be_read_is_nobodys_and_takes_nothing_back() -> None:
+    odd = opinion("dep-1", Say.UNREADABLE)
+    assert judge(opinion("dep-1"), odd) == (["dep-1"], [], [])
+    assert judge(opinion("dep-1", Say.REJECT), odd)[1] == judge(opinion("dep-1", Say.REJECT))[1] != []
 
 
 def test_an_approval_of_other_content_does_not_count() -> None:
@@ -278,6 +294,75 @@ def test_a_dismissed_approval_is_none_and_brings_no_older_one_back() -> None:
     gone = opinion("dep-1", dismissed_by=actor("adm-2"))
     assert judge(gone) == ([], [], [ANYBODY])
     assert judge(opinion("dep-1"), gone) == ([], [], [ANYBODY])
+
+
+# What has no weight, and why.
+
+LATER = workspace(without=("dep-1",))
+NO = opinion("dep-1", Say.REJECT)
+DISMISSED = replace(NO, dismissed_by=actor("adm-2"))
+
+
+@pytest.mark.parametrize(
+    ("said", "by", "why"),
+    [
+        (opinion(None), None, "it is not signed"),
+        (opinion(None, Say.REJECT), None, "it is not signed"),
+        (replace(opinion(None), actor=replace(actor(None), doubt=None)), None, "it has no author"),
+        (opinion("view-1"), None, "view-1 may not approve in this workspace"),
+        (opinion("dep-1"), LATER, "dep-1 may not approve in this workspace"),
+        (NO, LATER, "dep-1 may not approve in this workspace"),
+        (opinion("dep-1", of=OTHER_PLAN), None, "it was given to other content"),
+        (opinion("dep-1", of=None), None, "nobody can tell which content it was given to"),
+        (opinion("dep-1", root="e" * 40), None, "it was given under another trust root"),
+        (opinion("adm-1"), None, "adm-1 made part of the package"),
+        (opinion("dep-1", dismissed_by=actor("dep-2")), None, "it was dismissed by dep-2"),
+        (DISMISSED, None, "it was dismissed by adm-2"),
+        (opinion("dep-1", Say.WITHDRAW), None, None),
+    ],
+)
+def test_why_an_opinion_does_not_count(said: Opinion, by: Workspace | None, why: str | None) -> None:
+    package = proposed(authors=("dev-1", "adm-1"))
+    verdict = evaluate(by or workspace(), package, [said])
+    assert (verdict.approvals, verdict.vetoes) == ((), ())
+    assert verdict.uncounted == (Uncounted(opinion=said, why=why),)
+
+
+@pytest.mark.parametrize(
+    ("say", "why"),
+    [
+        (Say.APPROVE, "dep-1 approved later"),
+        (Say.REJECT, "dep-1 asked for changes later"),
+        (Say.WITHDRAW, "dep-1 took it back"),
+    ],
+)
+@pytest.mark.parametrize("first", [opinion("dep-1", of=OTHER_PLAN), NO])
+def test_a_later_word_takes_the_place_of_an_earlier_one(first: Opinion, say: Say, why: str) -> None:
+    last = opinion("dep-1", say)
+    verdict = evaluate(workspace(), proposed(), [first, last])
+    assert verdict.uncounted[0] == Uncounted(opinion=first, why=why)
+    assert [one.opinion for one in verdict.uncounted[1:]] == [last] * (say is Say.WITHDRAW)
+
+
+def test_what_decides_nothing_is_neither_counted_nor_not() -> None:
+    said = [opinion("dep-1", Say.ASK), opinion("dep-1", Say.REVOKE)]
+    verdict = evaluate(workspace(), proposed(), said)
+    assert (verdict.approvals, verdict.vetoes, verdict.uncounted) == ((), (), ())
+
+
+def test_what_is_shown_of_opinions_is_what_the_verdict_says_of_them() -> None:
+    yes, no = opinion("dep-2", message="fine"), opinion("adm-1", Say.REJECT)
+    stale, forged = opinion("dep-1", of=OTHER_PLAN), opinion(None)
+    counted, uncounted = approval_views(evaluate(workspace(), proposed(), [stale, no, forged, yes]))
+    assert [(str(one.person), one.verdict, one.message, one.why) for one in counted] == [
+        ("dep-2", "approved", "fine", None),
+        ("adm-1", "changes-requested", "", None),
+    ]
+    assert [(str(one.person), one.verdict, one.why) for one in uncounted] == [
+        ("dep-1", "approved", "it was given to other content"),
+        ("dep-1 (unproven claim)", "approved", "it is not signed"),
+    ]
+    assert [one.person.id for one in uncounted] == ["dep-1", None]
 
 
 # The workspace itself, and who made the package.

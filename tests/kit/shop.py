@@ -37,6 +37,7 @@ from gitrelease.pen import Pen
 from gitrelease.reading.trees import pin
 from gitrelease.repo import RefMove, Repo
 from gitrelease.targets import Site, Target
+from gitrelease.targets import directory as directory_target
 from gitrelease.targets import git as git_target
 from tests.kit.git import Bench, Clone
 
@@ -153,15 +154,16 @@ class Person:
         )
 
         def connect(settings: TargetSettings) -> Target:
-            return git_target.connect(
-                Site(
-                    name=settings.name,
-                    settings=settings.settings,
-                    repo=repo,
-                    pen=pen,
-                    folder=self.clone.path,
-                    environ=self.clone.environ,
-                )
+            site = Site(
+                name=settings.name,
+                settings=settings.settings,
+                repo=repo,
+                pen=pen,
+                folder=self.clone.path,
+                environ=self.clone.environ,
+            )
+            return (
+                directory_target.connect(site) if settings.type == "directory" else git_target.connect(site)
             )
 
         return Desk(
