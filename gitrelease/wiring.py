@@ -17,7 +17,6 @@ from gitrelease.errors import GitReleaseError, NotFound, Refused
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
 from gitrelease.repo import Repo
-from gitrelease.repo.run import Config
 from gitrelease.settings import Settings, commit_id
 from gitrelease.targets import GROUP, Site, Target
 
@@ -95,15 +94,11 @@ def can_sign(repo: Repo, settings: Settings) -> bool:
     if settings.signing_key is not None:
         return True
 
-    def configured(key: str) -> str:
-        ran = repo.run("config", "-z", "--get", key, config=Config.USER, accept=(0, 1))
-        return ran.out.decode(errors="replace").rstrip("\0")
-
-    key = configured("user.signingKey")
-    match configured("gpg.format"):
+    key = repo.user_setting("user.signingKey") or ""
+    match repo.user_setting("gpg.format"):
         case "ssh":
-            return bool(key or configured("gpg.ssh.defaultKeyCommand"))
-        case "":
+            return bool(key or repo.user_setting("gpg.ssh.defaultKeyCommand"))
+        case None:
             return key.startswith(("ssh-", "key::", "ecdsa-", "sk-", "~")) or "/" in key or "\\" in key
         case _:
             return False

@@ -1002,7 +1002,7 @@ def test_p11_a_rewritten_history_is_noticed_and_the_old_one_kept(
             assert repo.tip(ref) == second
             # It is noticed each time, and also when git itself fetched it here.
             ann.git("fetch", "-q")
-            assert repo.tip(ref) == new
+            assert ann.tip(f"refs/remotes/origin/{branch}") == new
             with pytest.raises(HistoryRewritten):
                 repo.fetch(main=MAIN)
             assert repo.tip(ref) == second

@@ -15,7 +15,7 @@ from typing import Self
 
 from gitrelease.core.names import RefName
 from gitrelease.repo.history import NotOnFirstParents
-from gitrelease.repo.library import require_repository
+from gitrelease.repo.library import refuse_place
 from gitrelease.repo.objects import BLOB_LIMIT
 from gitrelease.repo.refs import Refs, remote_name
 from gitrelease.repo.run import Config, Git, Place
@@ -106,6 +106,10 @@ class Repo(Refs, Signing, Worktree):
         self.signing_key = signing_key
         self.is_direct = is_direct
         self._lock = Lock()
+        self._held = None
+        self._holding = Lock()
+        self._knows_remote = False
+        self._settings = {}
         self._trees = {}
         self._signatures = {}
 
@@ -128,7 +132,8 @@ class Repo(Refs, Signing, Worktree):
         """
         git = Git(environ=environ, quarantine=quarantine, prompt=prompt)
         git.check_version()
-        require_repository(start)
+        if not start.is_dir():
+            refuse_place(start)
         # git itself says whether this user may trust what lies here (safe.directory), so the user's
         # configuration is read, and the answer counts for everything after.
         told = git.run(
@@ -137,6 +142,7 @@ class Repo(Refs, Signing, Worktree):
             config=Config.USER, cwd=start, accept=range(256),
         )  # fmt: skip
         if told.exit != 0:
+            refuse_place(start)
             raise NotARepository(f"git does not open the repository in {plain(str(start))}: {told.err}")
         shallow, bare, inside, hash_, git_dir, common_dir = told.out.decode(
             errors="surrogateescape"

@@ -1,4 +1,6 @@
-"""GitPython, as far as gitrelease uses it: finding a repository, and the format of trees.
+"""GitPython, as far as gitrelease uses it: saying why there is no repository, and the format of trees.
+
+It is loaded where it is first used, because a command that only looks needs neither.
 
 `Repo.git` and everything that starts git through it stay outside this door: it passes options through,
 and it takes its environment from the process. Commits and tags are parsed by us (`objects.py`), because
@@ -13,20 +15,20 @@ from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
-from gitrelease.repo.values import BadObject, GitUnusable, NotARepository, PathRefused, plain
-
-try:
-    import git
-    from git.objects.fun import tree_entries_from_data, tree_to_stream
-except ImportError as problem:  # GitPython asks git for its version when it is imported
-    raise GitUnusable("git is not installed, or not on PATH", hint="install git 2.38 or newer") from problem
+from gitrelease.repo.values import BadObject, NotARepository, PathRefused, plain
 
 TreeEntry = tuple[bytes, int, bytes]
 """Id, mode and name of one entry, all as git stores them."""
 
 
-def require_repository(start: Path) -> None:
-    """Refuse a folder that is not in a repository; git itself says this only in prose."""
+def refuse_place(start: Path) -> None:
+    """Say why a folder is in no repository that can be read; git itself says it only in prose.
+
+    Raises:
+        NotARepository: it is in none. Where it is, git has other reasons not to open it.
+    """
+    import git
+
     try:
         git.Repo(start, search_parent_directories=True, expand_vars=False).close()
     except (git.InvalidGitRepositoryError, git.NoSuchPathError) as problem:
@@ -42,6 +44,8 @@ def require_repository(start: Path) -> None:
 
 def parse_tree(data: bytes) -> list[TreeEntry]:
     """Read the entries of a tree that is to be edited; refuse names that git would not check out."""
+    from git.objects.fun import tree_entries_from_data
+
     try:
         return [(sha, mode, os.fsencode(name)) for sha, mode, name in tree_entries_from_data(data)]
     except ValueError as problem:
@@ -50,6 +54,8 @@ def parse_tree(data: bytes) -> list[TreeEntry]:
 
 def format_tree(entries: Iterable[TreeEntry]) -> bytes:
     """Write a tree, in git's order; refuse names that could pose as `.git` on any file system."""
+    from git.objects.fun import tree_to_stream
+
     # git compares the name of a folder as if it ended in a slash.
     ordered = sorted(entries, key=lambda entry: entry[2] + (b"/" if entry[1] >> 12 == 4 else b""))
     stream = BytesIO()

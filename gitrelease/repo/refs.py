@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
 
 from gitrelease.core.names import ARCHIVE, HEADS, LEDGER, RELEASE_TAGS, REVIEW, CommitId, RefName
 from gitrelease.errors import GitReleaseError, NotFound, Refused
@@ -49,6 +50,14 @@ class Refs(History):
     remote: str
     is_direct: bool
     """Whether this is the shared repository itself, and moving a ref moves it for everyone."""
+    _held: Mapping[str, str] | None
+    """What this repository held when its refs were last listed, and what they were moved to since; None: list
+    them anew.
+    """
+    _knows_remote: bool
+    """Whether git's configuration was found to name the remote."""
+    _holding: Lock
+    """Taken by whoever changes `_held`; a target may push from a thread of its own."""
 
     # Reading.
 
@@ -87,12 +96,47 @@ class Refs(History):
 
     def _local_refs(self, *patterns: str) -> dict[str, str]:
         """List refs by exact name or, with a slash at the end, by folder. Symbolic ones are left out."""
-        out = self.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)", "--", *patterns).out
-        lines = (line.split(" ") for line in out.decode(errors="surrogateescape").splitlines())
-        found = {name: id_ for id_, name, symbolic in lines if not symbolic}
+        if all(pattern.startswith(self._kept_refs()) for pattern in patterns):
+            with self._holding:
+                if self._held is None:
+                    self._held = self._listed(self._kept_refs())
+                held = self._held
+        else:
+            held = self._listed(patterns)
         exact = {pattern for pattern in patterns if not pattern.endswith("/")}
         below = tuple(pattern for pattern in patterns if pattern.endswith("/"))
-        return {name: id_ for name, id_ in found.items() if name in exact or name.startswith(below)}
+        if not below:
+            return {name: held[name] for name in exact if name in held}
+        return {name: id_ for name, id_ in held.items() if name in exact or name.startswith(below)}
+
+    def _kept_refs(self) -> tuple[str, ...]:
+        """Say which refs are listed at once, since nearly every command asks for them all, and more than once."""
+        return (self._here(HEADS), RELEASE_TAGS, self._seen(""))
+
+    def _forget(self) -> None:
+        with self._holding:
+            self._held = None
+
+    def _moved(self, moves: Iterable[RefMove]) -> None:
+        """Know where refs were just moved to, without listing them all again."""
+        kept = self._kept_refs()
+        with self._holding:
+            if self._held is None:
+                return
+            held = dict(self._held)
+            for move in moves:
+                if not move.ref.startswith(kept):
+                    continue
+                if move.new is None:
+                    held.pop(move.ref, None)
+                else:
+                    held[move.ref] = move.new
+            self._held = held
+
+    def _listed(self, patterns: Iterable[str]) -> dict[str, str]:
+        out = self.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)", "--", *patterns).out
+        lines = (line.split(" ") for line in out.decode(errors="surrogateescape").splitlines())
+        return {name: id_ for id_, name, symbolic in lines if not symbolic}
 
     # Fetching.
 
@@ -109,6 +153,7 @@ class Refs(History):
         Raises:
             HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
         """
+        self._forget()
         if self.is_direct:
             return
         self._check_remote()
@@ -116,6 +161,7 @@ class Refs(History):
         ran = self._fetched()
         if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
             ran = self._fetched()
+        self._forget()
         if ran.exit != 0:
             raise self._no_answer(ran)
         self._check_growth(before, self.refs(HEADS), main)
@@ -225,6 +271,7 @@ class Refs(History):
             )
 
     def _push_here(self, moves: Sequence[RefMove]) -> None:
+        self._forget()
         held = self.refs()
         open_ = [move for move in moves if held.get(move.ref) != move.new]
         # Those already made are still verified, together with the rest.
@@ -270,11 +317,11 @@ class Refs(History):
 
     def _follow(self, moves: Sequence[RefMove]) -> None:
         """Note what was just pushed, as git would where the remote is configured for it."""
-        held = self._local_refs(*(self._here(move.ref) for move in moves))
         here = [(RefName(self._here(move.ref)), move.new) for move in moves]
-        noted = [
-            RefMove(ref=ref, new=new, expected=held.get(ref)) for ref, new in here if held.get(ref) != new
-        ]
+        held = self._listed([ref for ref, _ in here])  # git has noted some of it by now
+        known = [RefMove(ref=ref, new=new, expected=held.get(ref)) for ref, new in here]
+        noted = [move for move in known if move.new != move.expected]
+        self._moved(known)
         try:
             self._transact(noted)
         except GitFailed:
@@ -306,7 +353,14 @@ class Refs(History):
         ]
         # One process sees all of it or, when it is killed, none: without `commit` nothing is moved.
         stdin = "".join(["start\0", *steps, "prepare\0", "commit\0"])
-        self.run("update-ref", "--no-deref", "--stdin", "-z", stdin=stdin.encode(errors="surrogateescape"))
+        try:
+            self.run(
+                "update-ref", "--no-deref", "--stdin", "-z", stdin=stdin.encode(errors="surrogateescape")
+            )
+        except GitFailed:
+            self._forget()
+            raise
+        self._moved(moves)
 
     def move_local(self, moves: Sequence[RefMove]) -> None:
         """Move branches of this clone itself, all or none; nobody else sees them.
@@ -331,8 +385,11 @@ class Refs(History):
     @property
     def has_remote(self) -> bool:
         """Whether this clone knows the shared repository at all."""
-        key = f"remote.{self.remote}.url"
-        return bool(self.run("config", "--get-all", key, config=Config.USER, accept=(0, 1)).out)
+        if not self._knows_remote:
+            key = f"remote.{self.remote}.url"
+            ran = self.run("config", "--get-all", key, config=Config.USER, accept=(0, 1))
+            self._knows_remote = bool(ran.out)
+        return self._knows_remote
 
     def default_branch(self) -> RefName | None:
         """Name the branch that the shared repository hands out; `None` while it holds nothing."""

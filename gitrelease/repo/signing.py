@@ -35,6 +35,7 @@ class Signing(Store):
     """Writes commits, signed or not, and verifies signatures of others."""
 
     _signatures: dict[str, dict[CommitId, Signature]]
+    _settings: dict[str, str | None]
 
     signing_key: Path | None
 
@@ -94,7 +95,7 @@ class Signing(Store):
     def _signing_settings(self) -> tuple[str, ...]:
         """Choose SSH and the key; refuse where there is no key or nothing to sign with."""
         key = self.signing_key
-        if key is None and self._user_setting("user.signingKey") is None and not self._user_setting(
+        if key is None and self.user_setting("user.signingKey") is None and not self.user_setting(
             "gpg.ssh.defaultKeyCommand"
         ):  # fmt: skip
             raise SigningRefused(
@@ -103,7 +104,7 @@ class Signing(Store):
             )
         if key is not None and not key.is_file():
             raise SigningRefused(f"the signing key {plain(str(key))} is not there")
-        if self._user_setting("gpg.ssh.program") is None:
+        if self.user_setting("gpg.ssh.program") is None:
             self._ssh_keygen()
         return ("gpg.format=ssh", *(() if key is None else (f"user.signingKey={key}",)))
 
@@ -112,7 +113,7 @@ class Signing(Store):
 
         `None` when there is none, or when it cannot be read as one: it may be a key of another sort.
         """
-        named = self._user_setting("user.signingKey") if self.signing_key is None else str(self.signing_key)
+        named = self.user_setting("user.signingKey") if self.signing_key is None else str(self.signing_key)
         if named is None:
             return None
         literal = named.removeprefix("key::").strip()
@@ -138,9 +139,12 @@ class Signing(Store):
             )
         return program
 
-    def _user_setting(self, key: str) -> str | None:
-        ran = self.run("config", "-z", "--get", key, config=Config.USER, accept=(0, 1))
-        return ran.out.decode(errors="replace").rstrip("\0") or None
+    def user_setting(self, key: str) -> str | None:
+        """Read a setting as git has it for this user; asked for once, however often it is needed."""
+        if key not in self._settings:
+            ran = self.run("config", "-z", "--get", key, config=Config.USER, accept=(0, 1))
+            self._settings[key] = ran.out.decode(errors="replace").rstrip("\0") or None
+        return self._settings[key]
 
     def signatures(self, commits: Iterable[CommitId], allowed_signers: str) -> dict[CommitId, Signature]:
         """Verify the signatures of many commits against a list of allowed signers, with one git.
