@@ -25,6 +25,9 @@ from gitrelease.errors import GitReleaseError, HalfDone
 from gitrelease.reading.production import TargetPlan
 from gitrelease.targets import Deployed, Target
 
+_A_CALL = 200
+"""How many changes a target is given at once that makes them one by one."""
+
 
 def bring_in_line(
     runner: Runner, target: Target, plan: TargetPlan, *, lease: float
@@ -44,8 +47,11 @@ def bring_in_line(
     outcomes = _settled_before(plan)
     failed = {item for item, outcome in outcomes.items() if outcome.status in FAILING}
     groups = in_order(plan.changes)
-    if target.is_transactional and plan.changes:
+    if target.is_transactional:
         groups = [[change for group in groups for change in group]]
+    else:
+        # A call has to end within the lease, however much there is to do.
+        groups = [group[n : n + _A_CALL] for group in groups for n in range(0, len(group), _A_CALL)]
     state: str | None = None
     for group in groups:
         ready = []

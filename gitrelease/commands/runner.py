@@ -110,7 +110,7 @@ class Runner:
             run=self.shift.run,
             work=self.order.work,
             package=self.order.package,
-            items=self.order.items if self.order.package is None else (),
+            items=self.order.items if self.order.work in {Work.RETRY, Work.REPAIR} else (),
             targets=self.order.targets or (),
             holdings=self.lists,
         )

@@ -21,7 +21,7 @@ from gitrelease.core.package import Reason
 from gitrelease.core.plan import FAILING, mapping_digest
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action, TargetSettings
-from gitrelease.errors import Exit, HalfDone, NotFound, RaceLost, Refused
+from gitrelease.errors import Exit, GitReleaseError, HalfDone, NotFound, RaceLost, Refused
 from gitrelease.reading.deployables import all_states, mappings_of, read_jobs
 from gitrelease.reading.judging import Judged
 from gitrelease.reading.ledger import check_writers, receipt_of
@@ -125,12 +125,21 @@ def _next(desk: Desk, now: Situation, asked: SyncRequest, shift: Shift) -> Appli
     """Do the next piece of work, or nothing when production is in line."""
     if now.ledger.receipt.is_open:
         return _finish_others(desk, now, shift)
+    # A new target that cannot be reached must not stand in the way of the package that mends the workspace.
+    held_up: GitReleaseError | None = None
     if order := _baseline(desk, now):
         desk.say(f"{order.work}: {', '.join(order.targets or ())}, {len(order.items)} items")
-        return begin(desk, now, order, shift)
+        try:
+            return begin(desk, now, order, shift)
+        except (RaceLost, HalfDone):
+            raise
+        except GitReleaseError as unreachable:
+            held_up = unreachable
     for merged in now.merged:
         if merged.judged is None:
             continue
+        if held_up is not None and not merged.judged.package.manifest.touches_workspace:
+            break
         order = _order_for(desk, now, merged, merged.judged)
         if merged.is_approved:
             if reasons := _unsupported(desk, now, merged.judged):
@@ -139,6 +148,8 @@ def _next(desk: Desk, now: Situation, asked: SyncRequest, shift: Shift) -> Appli
             return begin(desk, now, order, shift)
         if reasons := _hopeless(now, merged, merged.judged):
             return refuse(desk, now, order, reasons, shift)
+    if held_up is not None:
+        raise held_up
     if asked.retry and (order := _retry(desk, now)):
         return begin(desk, now, order, shift)
     if asked.repair:
@@ -217,15 +228,20 @@ def _baseline(desk: Desk, now: Situation) -> WorkOrder | None:
         standing = now.ledger.holdings.standing(settings.name)
         if standing is not None and standing.mapping == _mapping(settings):
             continue
-        states = all_states(desk.repo, now.ledger.tree)
         return WorkOrder(
             work=Work.BASELINE,
-            items=tuple(sorted(item for item, state in states.items() if state.exists)),
+            items=_everything(desk, now),
             tree=now.ledger.tree,
             targets=(settings.name,),
             overwrite=standing is None,
         )
     return None
+
+
+def _everything(desk: Desk, now: Situation) -> tuple[ItemKey, ...]:
+    """List every item that is approved to be in production."""
+    states = all_states(desk.repo, now.ledger.tree)
+    return tuple(sorted(item for item, state in states.items() if state.exists))
 
 
 def _mapping(settings: TargetSettings) -> str:
@@ -292,10 +308,12 @@ def _has_died(desk: Desk, now: Situation, lease: float) -> bool:
 def _order_of(desk: Desk, now: Situation) -> WorkOrder:
     """Read from the ledger what a dead runner was about to do."""
     started = _started(desk, now.ledger.tip)
+    if started.work is None:
+        raise HalfDone(f"the ledger does not say what was begun by {started.runner}")
     if started.package is None:
         return WorkOrder(
-            work=started.work or Work.RETRY,
-            items=started.items,
+            work=started.work,
+            items=started.items or _everything(desk, now),
             tree=now.ledger.tree,
             targets=started.targets or None,
             overwrite=_overwrites(now, started),
@@ -338,7 +356,7 @@ def _would_do(desk: Desk, now: Situation) -> list[Applied]:
     """Say what a sync would begin with, in order, and change nothing."""
     would: list[Applied] = []
     if now.ledger.receipt.is_open:
-        would.append(_promise(Work.PACKAGE, now.ledger.receipt.package))
+        would.append(_promise(_order_of(desk, now).work, now.ledger.receipt.package))
     if order := _baseline(desk, now):
         would.append(_promise(order.work, None))
     would += [_promise(Work.PACKAGE, merged.name) for merged in now.merged if merged.is_approved]

@@ -28,6 +28,7 @@ from gitrelease.core.names import (
 from gitrelease.core.plan import Digest, stem_of
 from gitrelease.core.workspace import Action, TargetSettings, Workspace, authorize
 from gitrelease.errors import Exit
+from gitrelease.reading.accounting import items_of
 from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import mappings_of, read_deployable
 from gitrelease.reading.ledger import Ledger, LedgerMissing
@@ -334,9 +335,7 @@ class _Present:
         begun = self.past.begun
         if begun is None:
             return {}
-        items = begun.receipt.items
-        if begun.manifest is not None:
-            items = tuple(planned.item for planned in begun.manifest.items)
+        items = items_of(self.desk.repo, begun, self.past.tree)
         mappings = mappings_of(settings)
         states = read_states(self.desk.repo, self.past.tree, items)
         made = {

@@ -201,6 +201,17 @@ def holding_of(result: ItemResult, *, package: PackageName | None, last: Holding
     )
 
 
+def result_of(holding: Holding, *, target: str) -> ItemResult:
+    """Say what became of an item, from what a target was last given of it.
+
+    A baseline is about everything there is; it says this once, beside its receipts, and not in them again.
+    """
+    outcome = Outcome(status=holding.status, deployed=holding.deployed, error=holding.error)
+    return ItemResult(
+        item=holding.item, target=target, version=holding.version, mapping=holding.mapping, outcome=outcome
+    )
+
+
 def behind_after(last: TargetStanding | None, results: Iterable[ItemResult]) -> tuple[ItemKey, ...]:
     """List what a target does not hold as it should, from what it did not before and what was just done."""
     behind = set(last.behind if last else ())

@@ -19,6 +19,7 @@ from gitrelease.core.ledger import (
     behind_after,
     held_path,
     holding_of,
+    result_of,
     standing_path,
     summary_path,
 )
@@ -28,7 +29,7 @@ from gitrelease.core.plan import FAILING, FINE, Digest, OutcomeStatus, mapping_d
 from gitrelease.core.review import Verdict
 from gitrelease.core.status import ApprovalView, Status, Summary, approval_views, concluded
 from gitrelease.core.workspace import TargetSettings, Workspace
-from gitrelease.reading.deployables import mappings_of, read_deployable
+from gitrelease.reading.deployables import all_states, mappings_of, read_deployable
 from gitrelease.reading.holdings import Holdings
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import EMPTY_TREE, Repo
@@ -49,6 +50,15 @@ class Begun:
     receipt: Receipt
     manifest: Manifest | None = None
     verdict: Verdict | None = None
+
+
+def items_of(repo: Repo, begun: Begun, tree: TreeId) -> tuple[ItemKey, ...]:
+    """Say what a piece of work is about: a package names its items, a retry lists them, a baseline is about all."""
+    if begun.manifest is not None:
+        return tuple(one.item for one in begun.manifest.items)
+    if begun.receipt.work is Work.BASELINE:
+        return tuple(sorted(item for item, state in all_states(repo, tree).items() if state.exists))
+    return begun.receipt.items
 
 
 @dataclass(kw_only=True)
@@ -145,13 +155,14 @@ class Accounts:
             for one in workspace.targets
             if not begun.receipt.targets or one.name in begun.receipt.targets
         }
-        planned = begun.receipt.items
-        if begun.manifest is not None:
-            planned = tuple(one.item for one in begun.manifest.items)
-        items = [item for item in planned if item.kind is not Kind.WORKSPACE]
-        results = {(result.target, result.item): result for result in receipt.results}
+        items = [item for item in items_of(self.repo, begun, tree) if item.kind is not Kind.WORKSPACE]
         wanted = {(target, item) for target in targets for item in items}
-        if results.keys() != wanted or len(results) != len(receipt.results):
+        said = receipt.results
+        if begun.receipt.work is Work.BASELINE:
+            listed = self._holdings(after, wanted)
+            said = tuple(result_of(holding, target=target) for (target, _), holding in listed.items())
+        results = {(result.target, result.item): result for result in said}
+        if results.keys() != wanted or len(results) != len(said):
             yield Fault(promise=4, why="does not give one result for each of its items on each target")
         held = self._holdings(before, results)
         states = read_states(self.repo, tree, {item for _, item in results})

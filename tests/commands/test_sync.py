@@ -12,7 +12,8 @@ from threading import Barrier, Thread
 import pytest
 
 from gitrelease.commands.sync import PackageSync, SyncResult
-from gitrelease.core.names import CommitId
+from gitrelease.core.ledger import Holding
+from gitrelease.core.names import CommitId, ItemKey
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import NotAllowed
@@ -83,6 +84,11 @@ def changes_nothing(
     return caught.value
 
 
+def listed(shop: Shop, target: str) -> dict[ItemKey, Holding]:
+    """Read what a target was last given, as the last receipt has it."""
+    return shop.person("sync").desk.look().ledger.holdings.all_of(target)
+
+
 # What a first sync does.
 
 
@@ -91,25 +97,21 @@ def test_the_first_sync_gives_a_new_target_everything_that_was_taken_over(shop: 
     assert subjects(shop) == ["root the ledger", "started baseline", "finished baseline"]
     assert sorted(tree(shop, "deploy/main")) == ["jobs/1c/orders.job", "scripts/3b/clean.script"]
     started, finished = receipts(shop)[1:]
-    assert {key: started[key] for key in ("event", "runner", "work", "items", "targets")} == {
+    assert {key: started[key] for key in ("event", "runner", "work", "targets")} == {
         "event": "started",
         "runner": "sync",
         "work": "baseline",
-        "items": ["job/orders", "script/clean", "workspace/workspace"],
         "targets": ["main"],
     }
-    assert finished["results"] == [
-        {
-            "item": item,
-            "target": "main",
-            "version": 1,
-            "mapping": MAPPING,
-            "status": "successful",
-            "deployed": deployed(shop, path),
-            "error": None,
-        }
+    # A baseline is about everything; what became of each item is said once, in the lists beside the receipt.
+    assert {"items", "results"}.isdisjoint(started.keys() | finished.keys())
+    assert {
+        str(item): (holding.version, holding.mapping, holding.status, holding.deployed, holding.error)
+        for item, holding in listed(shop, "main").items()
+    } == {
+        item: (1, MAPPING, OutcomeStatus.SUCCESSFUL, deployed(shop, path), None)
         for item, path in [("job/orders", "jobs/1c/orders.job"), ("script/clean", "scripts/3b/clean.script")]
-    ]
+    }
 
 
 def test_a_sync_with_nothing_to_do_moves_no_ref(shop: Shop) -> None:
@@ -293,10 +295,25 @@ def test_a_package_that_adds_a_target_gives_it_a_baseline(shop: Shop, tmp_path: 
         "finished baseline",
     ]
     assert plant.versions() == {"job/orders": 1, "script/clean": 1}
-    assert [(one["item"], one["target"]) for one in receipts(shop)[-1]["results"]] == [
-        ("job/orders", "lake"),
-        ("script/clean", "lake"),
-    ]
+    assert [str(item) for item in sorted(listed(shop, "lake"))] == ["job/orders", "script/clean"]
+    assert shop.person("sync").sync() == CLEAN
+
+
+def test_a_new_target_that_cannot_be_reached_stops_all_but_the_package_that_takes_it_away(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.person("sync").sync()
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    (folder / ".gitrelease").touch()
+    entry = f"    - {{name: disk, type: directory, settings: {{path: {folder}}}}}\n"
+    workspace_merged(shop, "  targets:\n", f"  targets:\n{entry}")
+    (folder / ".gitrelease").unlink()
+    with pytest.raises(GitReleaseError, match="mount"):
+        shop.person("sync").sync()
+    mended = workspace_merged(shop, entry, "")
+    merged(shop, orders("two"), "orders", name="waited")
+    assert [one.name for one in shop.person("sync").sync().packages] == [mended, "waited"]
     assert shop.person("sync").sync() == CLEAN
 
 
@@ -309,7 +326,7 @@ def test_a_package_that_changes_names_of_production_deploys_everything_under_the
     assert (script["connectionName"], script["database"]) == ("hive2", "ods")
     assert subjects(shop)[-2:] == ["started baseline", "finished baseline"]
     switched = [{"hive_dev": "hive2"}, {}, {"ods_dev": "ods"}]
-    assert {one["mapping"] for one in receipts(shop)[-1]["results"]} == {
+    assert {holding.mapping for holding in listed(shop, "main").values()} == {
         sha256(json.dumps(switched, sort_keys=True).encode()).hexdigest()
     }
     assert shop.person("sync").sync() == CLEAN
