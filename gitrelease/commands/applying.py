@@ -18,7 +18,7 @@ from gitrelease.core.status import Status, concluded
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.errors import GitReleaseError, HalfDone, RaceLost
 from gitrelease.reading.ledger import Ledger
-from gitrelease.reading.production import TargetPlan, plan_target, strays
+from gitrelease.reading.production import TargetPlan, drift, plan_target
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.trees import read_states, read_workspace
 from gitrelease.targets import Target
@@ -139,7 +139,7 @@ def _known(
         return state
     given = {item: held.deployed for item, held in runner.holdings.all_of(plan.settings.name).items()}
     given.update((result.item, result.outcome.deployed) for result in results)
-    return None if strays(given, target.observe_all()) or target.strays() else state
+    return None if drift(given, target.observe_all()) or target.foreign() else state
 
 
 def _finish(

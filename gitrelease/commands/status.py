@@ -51,8 +51,10 @@ class TargetStatus:
     outstanding: tuple[ItemKey, ...]
     drifted: tuple[ItemKey, ...]
     unapproved: tuple[str, ...]
-    strays: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     """What it holds beside all items, which nobody released."""
+    unreachable: str | None = None
+    """Why it cannot be looked at from here; what is said of it is then what was last known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ class StatusResult:
     @property
     def exit(self) -> Exit:
         """What the exit code says (design 8)."""
-        if any(target.drifted or target.unapproved or target.strays for target in self.targets):
+        if any(one.drifted or one.unapproved or one.foreign or one.unreachable for one in self.targets):
             return Exit.REFUSED
         return (
             Exit.WAITING if any(target.outstanding for target in self.targets) or self.packages else Exit.DONE
@@ -92,7 +94,7 @@ def status(desk: Desk) -> StatusResult:
         if merged.judged is not None and merged.is_approved:
             coming.update(dict.fromkeys(planned.item for planned in merged.judged.package.manifest.items))
     unapproved = unapproved_items(now)
-    found = deviations(now.ledger, desk.targets(now.ledger.workspace), now.ledger.workspace.targets)
+    found = deviations(now.ledger, desk.connect, now.ledger.workspace.targets)
     all_items = _all_items(desk, now) if any(one.is_new for one in found) else ()
     return StatusResult(
         unsubmitted=unsubmitted,
@@ -103,7 +105,8 @@ def status(desk: Desk) -> StatusResult:
                 outstanding=tuple(dict.fromkeys((*coming, *one.behind, *(all_items if one.is_new else ())))),
                 drifted=one.drifted,
                 unapproved=unapproved,
-                strays=one.strays,
+                foreign=one.foreign,
+                unreachable=one.unreachable,
             )
             for one in found
         ),

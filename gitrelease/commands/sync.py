@@ -65,8 +65,10 @@ class SyncResult:
     """Packages that were merged and are not approved."""
     drifted: tuple[tuple[str, ItemKey], ...]
     behind: tuple[tuple[str, ItemKey], ...]
-    strays: tuple[tuple[str, str], ...] = ()
+    foreign: tuple[tuple[str, str], ...] = ()
     """What targets hold beside all items, by target and path."""
+    unreachable: tuple[tuple[str, str], ...] = ()
+    """Targets that could not be looked at, and why."""
     notes: tuple[str, ...] = ()
     is_dry_run: bool = False
 
@@ -74,7 +76,15 @@ class SyncResult:
     def exit(self) -> Exit:
         """What the exit code says: 1 when anything is not as it should be (design 8)."""
         bad = any(one.status in {Status.FAILED, Status.REFUSED} for one in self.packages)
-        if bad or self.unapproved or self.waiting or self.drifted or self.behind or self.strays:
+        if (
+            bad
+            or self.unapproved
+            or self.waiting
+            or self.drifted
+            or self.behind
+            or self.foreign
+            or self.unreachable
+        ):
             return Exit.REFUSED
         return Exit.WAITING if self.is_dry_run and self.packages else Exit.DONE
 
@@ -185,8 +195,6 @@ def _unsupported(desk: Desk, now: Situation, judged: Judged) -> list[Reason]:
     objections = desk.objections(now.ledger.workspace)
     manifest = judged.package.manifest
     reasons = []
-    if manifest.execute:
-        reasons.append(Reason(code="execute", message="it asks to run jobs, which this version does not do"))
     if manifest.touches_workspace:
         package = judged.package
         after = with_package(desk.repo, now.ledger.tree, manifest.difference(package.manifest_id))
@@ -274,7 +282,7 @@ def _to_repair(desk: Desk, now: Situation, text: str) -> ItemKey:
         return item_meant(desk.repo, now.ledger.tree, text)
     except NotFound:
         settings = now.ledger.workspace.targets
-        found = deviations(now.ledger, desk.targets(now.ledger.workspace), settings)
+        found = deviations(now.ledger, desk.connect, settings)
         for item in (item for one in found for item in one.drifted):
             if text in {str(item), item.name}:
                 return item
@@ -381,7 +389,7 @@ def _report(desk: Desk, now: Situation, done: Sequence[Applied], *, is_dry_run: 
         if one.package is not None
     )
     settings = now.ledger.workspace.targets
-    found = deviations(now.ledger, desk.targets(now.ledger.workspace), settings)
+    found = deviations(now.ledger, desk.connect, settings)
     waiting = tuple(_why_not(merged) for merged in now.merged if not merged.is_approved)
     return SyncResult(
         packages=packages,
@@ -390,7 +398,8 @@ def _report(desk: Desk, now: Situation, done: Sequence[Applied], *, is_dry_run: 
         waiting=waiting,
         drifted=tuple((one.name, item) for one in found for item in one.drifted),
         behind=tuple((one.name, item) for one in found for item in one.behind),
-        strays=tuple((one.name, path) for one in found for path in one.strays),
+        foreign=tuple((one.name, path) for one in found for path in one.foreign),
+        unreachable=tuple((one.name, one.unreachable) for one in found if one.unreachable is not None),
         is_dry_run=is_dry_run,
     )
 

@@ -32,7 +32,7 @@ from gitrelease.reading.accounting import items_of
 from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import mappings_of, read_deployable
 from gitrelease.reading.ledger import Ledger, LedgerMissing
-from gitrelease.reading.production import strays
+from gitrelease.reading.production import drift
 from gitrelease.reading.replay import Past, replay
 from gitrelease.reading.settlements import Settlements
 from gitrelease.reading.situation import fold
@@ -317,7 +317,7 @@ class _Present:
         given = {item: holding.deployed for item, holding in holdings.items()}
         seen = self.desk.connect(settings).observe_all()
         coming = self._being_released(settings)
-        for item in strays(given, seen):
+        for item in drift(given, seen):
             now = seen.get(item)
             if item in coming and now == coming[item]:
                 continue

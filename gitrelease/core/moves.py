@@ -195,7 +195,7 @@ def branch_fault(name: str, main: str | None) -> str | None:
     if len(name.encode(errors="surrogatepass")) > BRANCH_BYTES:
         return f"its name is longer than {BRANCH_BYTES} bytes"
     for part in name.split("/"):
-        if part.startswith("-") or not all(one.isalnum() or one in "_.-+@=,#" for one in part):
+        if not part or part.startswith("-") or not all(one.isalnum() or one in "_.-+@=,#" for one in part):
             return "its name has characters other than letters, digits and _ . - + @ = , #"
     if unicodedata.normalize("NFC", name) != name:
         return "its name is not in Unicode's composed form (NFC)"

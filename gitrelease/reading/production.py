@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from gitrelease.core.item import ItemState
 from gitrelease.core.ledger import Holding
@@ -16,6 +16,7 @@ from gitrelease.core.plan import (
     mapping_digest,
 )
 from gitrelease.core.workspace import TargetSettings
+from gitrelease.errors import GitReleaseError
 from gitrelease.reading.deployables import mappings_of, read_deployable
 from gitrelease.reading.ledger import Ledger
 from gitrelease.repo import Repo
@@ -96,40 +97,48 @@ class Deviation:
     drifted: tuple[ItemKey, ...]
     is_new: bool
     """Whether it was never given anything, or not under the names it uses now."""
-    strays: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     """What it holds beside all items, which nobody released."""
+    unreachable: str | None = None
+    """Why it cannot be looked at from here; what is said of it is then what was last known."""
 
 
 def deviations(
-    ledger: Ledger, targets: Mapping[str, Target], settings: Iterable[TargetSettings]
+    ledger: Ledger, connect: Callable[[TargetSettings], Target], settings: Iterable[TargetSettings]
 ) -> list[Deviation]:
-    """Say where production parts from the ledger; one whose state is as it was left is not looked into."""
-    found = []
-    for one in settings:
-        standing = ledger.holdings.standing(one.name)
-        target = targets[one.name]
-        is_new = standing is None or standing.mapping != mapping_digest(mappings_of(one))
-        behind = standing.behind if standing else ()
-        drifted: Sequence[ItemKey] = ()
-        beside: Sequence[str] = ()
-        if standing is not None and (standing.state is None or target.state() != standing.state):
-            given = {item: holding.deployed for item, holding in ledger.holdings.all_of(one.name).items()}
-            drifted = strays(given, target.observe_all())
-            beside = target.strays()
-        else:
-            drifted = tuple(
-                item
-                for item, holding in ledger.holdings.of(one.name, behind).items()
-                if holding.status is OutcomeStatus.DRIFTED
-            )
-        found.append(
-            Deviation(
-                name=one.name, behind=behind, drifted=tuple(drifted), is_new=is_new, strays=tuple(beside)
-            )
-        )
-    return found
+    """Say where production parts from the ledger; one whose state is as it was left is not looked into.
+
+    A target that cannot be reached from here, as from a laptop, does not hide how the others stand.
+    """
+    return [_deviation(ledger, connect, one) for one in settings]
 
 
-def strays(given: Mapping[ItemKey, Digest | None], seen: Mapping[ItemKey, Digest]) -> tuple[ItemKey, ...]:
+def _deviation(
+    ledger: Ledger, connect: Callable[[TargetSettings], Target], settings: TargetSettings
+) -> Deviation:
+    holdings, name = ledger.holdings, settings.name
+    standing = holdings.standing(name)
+    behind = standing.behind if standing else ()
+    known = Deviation(
+        name=name,
+        behind=behind,
+        drifted=tuple(
+            item
+            for item, holding in holdings.of(name, behind).items()
+            if holding.status is OutcomeStatus.DRIFTED
+        ),
+        is_new=standing is None or standing.mapping != mapping_digest(mappings_of(settings)),
+    )
+    try:
+        target = connect(settings)
+        if standing is None or (standing.state is not None and target.state() == standing.state):
+            return known
+        given = {item: holding.deployed for item, holding in holdings.all_of(name).items()}
+        return replace(known, drifted=drift(given, target.observe_all()), foreign=tuple(target.foreign()))
+    except GitReleaseError as wrong:
+        return replace(known, unreachable=wrong.message)
+
+
+def drift(given: Mapping[ItemKey, Digest | None], seen: Mapping[ItemKey, Digest]) -> tuple[ItemKey, ...]:
     """List the items that a target holds otherwise than it was given them, or was never given."""
     return tuple(sorted(item for item in given.keys() | seen.keys() if given.get(item) != seen.get(item)))

@@ -15,8 +15,13 @@ from gitrelease.archiving import Archive, read_archive
 from gitrelease.core.ledger import Event
 from gitrelease.core.moves import Move, RefKind, Step, kind_of
 from gitrelease.core.names import (
+    ARCHIVE,
+    DEPLOY,
     LEDGER,
     PACKAGE,
+    RELEASE_TAGS,
+    REVIEW,
+    SUBMIT,
     CommitId,
     PackageName,
     RefName,
@@ -128,12 +133,19 @@ class Push:
         """
         if LEDGER in self.before:
             return self.ledger_at(CommitId(self.before[LEDGER]))
-        if self.pinned is not None and self.repo.exists(self.pinned):
+        if self.is_lost:
             raise LedgerMissing(
                 "the branch `production` is gone from this server",
                 hint="its administrator restores it there from a clone; it is never rebuilt",
             )
         return None
+
+    @cached_property
+    def is_lost(self) -> bool:
+        """Whether there was a ledger here, and more came of it, and it is gone."""
+        ours = (SUBMIT, PACKAGE, REVIEW, DEPLOY, RELEASE_TAGS)
+        more = any(ref == ARCHIVE or ref.startswith(ours) for ref in self.before)
+        return LEDGER not in self.before and self.pinned is not None and more
 
     @cached_property
     def root(self) -> CommitId | None:
@@ -145,9 +157,11 @@ class Push:
     @cached_property
     def main(self) -> str | None:
         """The name of the main branch; None before there is a ledger, when there is nothing to guard yet."""
+        if LEDGER not in self.before and not self.is_lost:
+            return None
         root = self.root
         return (
-            receipt_of(self.repo.commit(root)).main if root is not None and self.repo.exists(root) else None
+            receipt_of(self.repo.commit(root)).main if root is not None and self.repo.exists(root) else "main"
         )
 
     def ledger_at(self, tip: CommitId) -> Ledger:

@@ -272,11 +272,8 @@ def synced(result: SyncResult) -> Value:
         "drifted": [{"target": target, **_key(item)} for target, item in result.drifted],
         "behind": [{"target": target, **_key(item)} for target, item in result.behind],
         "notes": list(result.notes),
-        **(
-            {"strays": [{"target": where, "path": path} for where, path in result.strays]}
-            if result.strays
-            else {}
-        ),
+        "foreign": [{"target": target, "path": path} for target, path in result.foreign],
+        "unreachable": [{"target": target, "why": why} for target, why in result.unreachable],
     }
 
 
@@ -308,7 +305,8 @@ def status(result: StatusResult) -> Value:
                 "outstanding": [str(item) for item in one.outstanding],
                 "drifted": [str(item) for item in one.drifted],
                 "unapproved": list(one.unapproved),
-                **({"strays": list(one.strays)} if one.strays else {}),
+                "foreign": list(one.foreign),
+                "unreachable": one.unreachable,
             }
             for one in result.targets
         ],

@@ -81,7 +81,11 @@ def _left_alone(result: SyncResult, paper: Paper) -> str:
     ]
     lines += [
         f"{paper.paint('foreign:', Tone.BAD)} {clean(path)} on {clean(target)} was released by nobody; remove it there"
-        for target, path in result.strays
+        for target, path in result.foreign
+    ]
+    lines += [
+        f"{paper.paint('unreachable:', Tone.BAD)} {clean(target)}: {clean(why)}"
+        for target, why in result.unreachable
     ]
     lines += [
         f"{paper.paint('behind:', Tone.WAITING)} {item} on {clean(target)} is not what was released last"
@@ -135,14 +139,19 @@ def _target(one: TargetStatus, paper: Paper) -> str:
         ("outstanding", one.outstanding, Tone.WAITING),
         ("drifted", one.drifted, Tone.BAD),
         ("unapproved", one.unapproved, Tone.BAD),
-        ("foreign", one.strays, Tone.BAD),
+        ("foreign", one.foreign, Tone.BAD),
     )
     found = [(word, items, tone) for word, items, tone in groups if items]
-    if not found:
+    if one.unreachable is not None:
+        words = [paper.paint("cannot be looked at from here", Tone.BAD)]
+        lines = [f"    {clean(one.unreachable)}"]
+    else:
+        words, lines = [], []
+    if not found and not words:
         return f"  {clean(one.name)}: {paper.paint('in line', Tone.GOOD)}\n"
-    words = ", ".join(paper.paint(f"{len(items)} {word}", tone) for word, items, tone in found)
-    lines = [f"    {word}: {clean(item)}" for word, items, _ in found for item in items]
-    return f"  {clean(one.name)}: {words}\n" + "".join(f"{line}\n" for line in lines)
+    words += [paper.paint(f"{len(items)} {word}", tone) for word, items, tone in found]
+    lines += [f"    {word}: {clean(item)}" for word, items, _ in found for item in items]
+    return f"  {clean(one.name)}: {', '.join(words)}\n" + "".join(f"{line}\n" for line in lines)
 
 
 def _status_next(result: StatusResult, paper: Paper) -> str:

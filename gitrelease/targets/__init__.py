@@ -64,7 +64,7 @@ class Target(Protocol):
     def observe_all(self) -> Mapping[ItemKey, Digest]:
         """Say what is held of every item there is. Changes nothing."""
 
-    def strays(self) -> Sequence[str]:
+    def foreign(self) -> Sequence[str]:
         """Name what is held beside all items, which nobody released; empty where that cannot be. Changes nothing."""
 
     def deploy(self, changes: Sequence[TargetChange], *, note: str) -> Deployed:

@@ -142,13 +142,13 @@ class DirectoryTarget:
         return {item: found.get(item) for item in asked}
 
     def observe_all(self) -> Mapping[ItemKey, Digest]:
-        """Read what the folder holds of all items; `strays` lists the rest."""
+        """Read what the folder holds of all items; `foreign` lists the rest."""
         with self._folder() as folder:
             found = self._digests(folder, self._look(folder).items)
             self._memory.save()
         return found
 
-    def strays(self) -> Sequence[str]:
+    def foreign(self) -> Sequence[str]:
         """List what lies in the folder and is no item in its place; a folder of others is not looked into."""
         with self._folder() as folder:
             return sorted(self._look(folder).foreign)

@@ -63,7 +63,7 @@ class GitTarget:
         return {item: digest_of(files) if (files := self._files_of(tip, item)) else None for item in items}
 
     def observe_all(self) -> Mapping[ItemKey, Digest]:
-        """Read what the branch holds of all items; `strays` lists the rest."""
+        """Read what the branch holds of all items; `foreign` lists the rest."""
         tip = self._tip()
         if tip is None:
             return {}
@@ -79,7 +79,7 @@ class GitTarget:
             found.setdefault(item, {})[path] = blobs[entry.blob]
         return {item: digest_of(files) for item, files in found.items()}
 
-    def strays(self) -> Sequence[str]:
+    def foreign(self) -> Sequence[str]:
         """List the files of the branch that are no item in its place; nobody but sync has anything to put there."""
         tip = self._tip()
         if tip is None:

@@ -212,6 +212,7 @@ def test_packages(shop: Shop) -> None:
     person.clone.git("commit", "--quiet", "--amend", "--no-edit")
     person.clone.commit({"README.md": "more\n"}, "more")
     person.clone.git("push", "--quiet", "--force", "origin", f"HEAD:package/{package}")
+    person.desk.fetch()
     found = [code for _, code in codes(check_ref(person.desk, f"package/{package}"))]
     assert "not-on-main" in found
     assert "more-than-manifest" in found

@@ -34,13 +34,13 @@ def test_a_file_beside_all_items_is_reported(shop: Shop, path: str) -> None:
     thief.commit({path: "rm -rf /\n"}, "tidy up")
     thief.push("HEAD:refs/heads/deploy/main")
     synced = shop.person("sync").sync()
-    assert (synced.strays, synced.exit) == ((("main", path),), Exit.REFUSED)
+    assert (synced.foreign, synced.exit) == ((("main", path),), Exit.REFUSED)
     looked = status(shop.person("dev-1").desk)
-    assert (looked.targets[0].strays, looked.exit) == ((path,), Exit.REFUSED)
+    assert (looked.targets[0].foreign, looked.exit) == ((path,), Exit.REFUSED)
     # A release in between does not hide it.
     shop.person("dev-1").clone.git("checkout", "--quiet", "--", ".")
     shop.released({"jobs/sales/refunds.job.yaml": job_yaml("refunds")}, "refunds")
-    assert shop.person("sync").sync().strays == (("main", path),)
+    assert shop.person("sync").sync().foreign == (("main", path),)
 
 
 def test_a_target_that_is_not_there_is_refused_when_it_is_submitted(shop: Shop) -> None:

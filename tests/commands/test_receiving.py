@@ -146,60 +146,49 @@ def test_a_plain_push_of_a_proper_task_is_as_good_as_submit(guarded: Shop) -> No
     assert guarded.refs()["refs/heads/submit/job/orders/v2"] == made
 
 
-@pytest.mark.parametrize(
-    ("branch", "why"),
-    [
+def test_a_task_is_called_as_it_has_to_be(guarded: Shop) -> None:
+    made = commit_on(guarded.person("dev-1"), "origin/main", orders(2))
+    for branch, why in (
         ("submit/job/orders", "is not kind/name/v<number>"),
         ("submit/job/orders/v02", "is not kind/name/v<number>"),
-        ("submit/job/orders/3", "is not kind/name/v<number>"),
         ("submit/table/orders/v2", "is not kind/name"),
         ("submit/job/con/v1", "is the name of a device"),
         ("submit/job/orders/v1", "version 1 of job/orders was used before: the next is 2"),
         ("submit/job/orders/v9", "version 9 of job/orders skips ahead: the next is 2"),
         ("submit/job/Orders/v2", "differ only in how they are written"),
         ("submit/script/clean/v2", "which is not of script/clean"),
-    ],
-)
-def test_a_task_is_called_as_it_has_to_be(guarded: Shop, branch: str, why: str) -> None:
-    made = commit_on(guarded.person("dev-1"), "origin/main", orders(2))
-    assert why in refused(guarded, "dev-1", "origin", f"{made}:refs/heads/{branch}")
+    ):
+        assert why in refused(guarded, "dev-1", "origin", f"{made}:refs/heads/{branch}")
 
 
-@pytest.mark.parametrize(
-    ("files", "why"),
-    [
+def test_a_task_holds_one_item_as_submit_would_have_it(guarded: Shop) -> None:
+    token = "ghp_" + "a1B2" * 9
+    cases: list[tuple[Mapping[str, str], str]] = [
         ({"README.md": "x\n"}, "changes README.md, which is not of job/orders"),
         ({"items/job/00/x.yaml": "x\n"}, "which is not of job/orders"),
-        (orders(7), "jobs/sales/orders.job.yaml:4: version: the file says version 7, and this is version 2"),
-        ({ORDERS: "apiVersion: [\n"}, "jobs/sales/orders.job.yaml:"),
+        (orders(7), f"{ORDERS}:4: version: the file says version 7, and this is version 2"),
+        ({ORDERS: "apiVersion: [\n"}, f"error: {ORDERS}:"),
         ({ORDERS: job_yaml("orders", version=2, script="nowhere")}, "nowhere"),
-        (
-            {ORDERS: job_yaml("orders", version=2, script="clean") + "x-token: ghp_" + "a1B2" * 9 + "\n"},
-            "secret",
-        ),
+        ({ORDERS: job_yaml("orders", version=2, script="clean", note=token)}, "secret"),
         ({}, "changes nothing"),
-    ],
-)
-def test_a_task_holds_one_item_as_submit_would_have_it(
-    guarded: Shop, files: Mapping[str, str], why: str
-) -> None:
-    made = commit_on(guarded.person("dev-1"), "origin/main", files)
-    assert why in refused(guarded, "dev-1", "origin", f"{made}:refs/heads/submit/job/orders/v2")
+    ]
+    for files, why in cases:
+        made = commit_on(guarded.person("dev-1"), "origin/main", files)
+        assert why in refused(guarded, "dev-1", "origin", f"{made}:refs/heads/submit/job/orders/v2")
 
 
-@pytest.mark.parametrize("mode", ["120000", "100755", "160000"])
-def test_a_task_holds_plain_files(guarded: Shop, mode: str) -> None:
-    person = guarded.person("dev-1")
-    commit_on(person, "origin/main", {})
-    clone = person.clone
-    target = (
-        clone.tip() if mode == "160000" else clone.git("hash-object", "-w", "--stdin", stdin="/etc/passwd")
-    )
-    clone.git("update-index", "--add", "--cacheinfo", f"{mode},{target},{ORDERS}")
-    tree = clone.git("write-tree")
-    made = clone.git("commit-tree", "-S", "-p", "origin/main", "-m", "odd", tree)
-    shown = refused(guarded, "dev-1", "origin", f"{made}:refs/heads/submit/job/orders/v2")
-    assert "something other than a plain file" in shown
+def test_a_task_holds_plain_files(guarded: Shop) -> None:
+    clone = guarded.person("dev-1").clone
+    for mode in ("120000", "100755", "160000"):
+        target = clone.tip("origin/main")
+        if mode != "160000":
+            target = clone.git("hash-object", "-w", "--stdin", stdin="/etc/passwd")
+        clone.git("read-tree", "origin/main")
+        clone.git("update-index", "--add", "--cacheinfo", f"{mode},{target},{ORDERS}")
+        tree = clone.git("write-tree")
+        made = clone.git("commit-tree", "-S", "-p", "origin/main", "-m", "odd", tree)
+        shown = refused(guarded, "dev-1", "origin", f"{made}:refs/heads/submit/job/orders/v2")
+        assert "something other than a plain file" in shown
 
 
 def test_a_task_is_one_commit_on_main(guarded: Shop) -> None:
@@ -716,42 +705,40 @@ def test_people_have_branches_of_their_own(guarded: Shop) -> None:
         taken(guarded, "dev-2", "origin", f":refs/heads/{name}")
 
 
-@pytest.mark.parametrize(
-    ("ref", "why"),
-    [
-        ("refs/heads/HEAD", "names that begin with head are gitrelease's own"),
-        ("refs/heads/submit", "names that begin with submit are gitrelease's own"),
-        ("refs/heads/Package/x", "names that begin with package are gitrelease's own"),
-        ("refs/heads/Production", "names that begin with production are gitrelease's own"),
-        ("refs/heads/archive/x", "names that begin with archive are gitrelease's own"),
-        ("refs/heads/MAIN", "could be taken for that of the main branch"),
-        ("refs/heads/main/x", "could be taken for that of the main branch"),
-        ("refs/heads/a;id", "characters other than"),
-        ("refs/heads/$(id)", "characters other than"),
-        ("refs/heads/a`id`b", "characters other than"),
-        ("refs/heads/x/-y", "characters other than"),
-        ("refs/heads/a\u202eb", "characters other than"),
-        ("refs/heads/e\u0301", "characters other than"),
-        ("refs/heads/" + "x" * 241, "longer than 240 bytes"),
-        ("refs/notes/commits", "branches and release tags, and nothing else"),
-        ("refs/replace/" + "1" * 40, "branches and release tags, and nothing else"),
-        ("refs/gitrelease/origin/root", "branches and release tags, and nothing else"),
-    ],
-)
-def test_a_ref_poses_as_nothing_else(guarded: Shop, ref: str, why: str) -> None:
+def test_a_ref_poses_as_nothing_else(guarded: Shop) -> None:
     made = commit_on(guarded.person("dev-1"), "origin/main", {"notes.txt": "x\n"})
-    assert why in refused(guarded, "dev-1", "origin", f"{made}:{ref}")
+    cases = {
+        "HEAD": "names that begin with head are gitrelease's own",
+        "submit": "names that begin with submit are gitrelease's own",
+        "Package/x": "names that begin with package are gitrelease's own",
+        "Production": "names that begin with production are gitrelease's own",
+        "archive/x": "names that begin with archive are gitrelease's own",
+        "MAIN": "could be taken for that of the main branch",
+        "main/x": "could be taken for that of the main branch",
+        "a;id": "characters other than",
+        "$(id)": "characters other than",
+        "a`id`b": "characters other than",
+        "x/-y": "characters other than",
+        "a\u202eb": "characters other than",
+        "e\u0301": "characters other than",
+        "x" * 241: "longer than 240 bytes",
+        "../notes/commits": "branches and release tags, and nothing else",
+        f"../replace/{made}": "branches and release tags, and nothing else",
+        "../gitrelease/origin/root": "branches and release tags, and nothing else",
+    }
+    refs = [f"{made}:refs/heads/{name}".replace("heads/../", "") for name in cases]
+    shown = refused(guarded, "dev-1", "origin", *refs)
+    blocks = {block.partition("\n")[0].rstrip(":"): block for block in shown.split("\n\n")}
+    for name, why in cases.items():
+        printed = name.removeprefix("../").replace("\u202e", "\\u202e")
+        assert why in blocks[printed], name
 
 
-@pytest.mark.parametrize(
-    "ref", ["feature/x", "submit/job/orders/v2", "package/x", "review/x", "main", "production"]
-)
-def test_a_branch_is_a_commit(guarded: Shop, ref: str) -> None:
-    clone = guarded.person("dev-1").clone
-    force = "--force" if ref in {"main", "production"} else "--no-force"
-    refused(
-        guarded, "dev-1", force, "origin", f"{clone.git('rev-parse', 'origin/main^{tree}')}:refs/heads/{ref}"
-    )
+def test_a_branch_is_a_commit(guarded: Shop) -> None:
+    tree = guarded.person("dev-1").clone.git("rev-parse", "origin/main^{tree}")
+    for ref in ("feature/x", "submit/job/orders/v2", "package/x", "review/x", "main", "production"):
+        force = "--force" if ref in {"main", "production"} else "--no-force"
+        refused(guarded, "dev-1", force, "origin", f"{tree}:refs/heads/{ref}")
 
 
 def test_a_broken_object_is_refused_by_git_itself(guarded: Shop) -> None:
@@ -786,7 +773,7 @@ def test_a_server_takes_one_trust_root_and_no_other(bench: Bench, guarded: Shop)
 
     main, ledger = f"{tip}:refs/heads/main", f"{root}:refs/heads/production"
     goes(f"{tip}:refs/heads/submit/job/orders/v2", why="there is no ledger here yet")
-    goes(ledger, why="the main branch that it names is not here")
+    goes(f"{tip}:refs/heads/other", ledger, why="the main branch that it names is not here")
     forged = clone.git("commit-tree", "-S", "-m", "anything", f"{root}^{{tree}}")
     goes(main, f"{forged}:refs/heads/production", why="carries no value of gitrelease")
     unsigned = clone.git(
@@ -803,7 +790,24 @@ def test_a_server_takes_one_trust_root_and_no_other(bench: Bench, guarded: Shop)
     server.git("update-ref", "-d", "refs/heads/production")
     before = server.refs()
     goes(f"{unsigned}:refs/heads/production", why="this server takes no other trust root")
-    goes(f"{tip}:refs/heads/submit/job/orders/v2", why="the branch `production` is gone from this server")
+    server.git("update-ref", "refs/heads/archive", tip)
+    before = server.refs()
+    for ref in ("production", "submit/job/orders/v2", "main"):
+        goes(
+            "--force", f"{unsigned}:refs/heads/{ref}", why="the branch `production` is gone from this server"
+        )
+
+
+def test_a_server_may_be_told_its_trust_root_before(bench: Bench, guarded: Shop) -> None:
+    server = bench.server("other.git")
+    make_server(server.path, environ=bench.environ)
+    clone = guarded.person("adm-1").clone
+    beginning = ("origin/main:refs/heads/main", f"{guarded.root}:refs/heads/production")
+    for root, goes in (("1" * 40, False), (str(guarded.root), True)):
+        server.git("config", "gitrelease.root", root)
+        ran = push(clone, "--atomic", str(server.path), *beginning)
+        assert (ran.returncode == 0) is goes, ran.stderr
+        assert bool(server.refs()) is goes
 
 
 def test_a_root_is_an_admins(bench: Bench, guarded: Shop) -> None:
@@ -895,6 +899,8 @@ def _give_keys(shop: Shop) -> None:
 def test_what_was_found_can_be_had_as_json(guarded: Shop) -> None:
     tip = guarded.refs()["refs/heads/main"]
     lines = f"{'0' * 40} {tip} refs/tags/v1\n{'0' * 40} {tip} refs/heads/feature/x\n"
+    # Somebody was first: the branch is not where whoever pushes saw it.
+    lines += f"{guarded.root} {tip} refs/heads/feature/y\n{'0' * 40} {tip} refs/heads/production\n"
     ran = subprocess.run(
         [sys.executable, "-m", "gitrelease", "check", "--pre-receive", "--json"],
         cwd=guarded.server.path,
@@ -906,7 +912,11 @@ def test_what_was_found_can_be_had_as_json(guarded: Shop) -> None:
     )
     found = json.loads(ran.stdout)
     assert (ran.returncode, found["ok"]) == (1, False)
-    assert [(one["ref"], one["code"]) for one in found["findings"]] == [("tags/v1", "foreign-ref")]
+    assert [(one["ref"], one["code"]) for one in found["findings"]] == [
+        ("tags/v1", "foreign-ref"),
+        ("feature/y", "race-lost"),
+        ("production", "race-lost"),
+    ]
 
 
 def test_a_clone_is_no_server(guarded: Shop) -> None:

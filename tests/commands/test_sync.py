@@ -11,6 +11,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from gitrelease.commands.status import status
 from gitrelease.commands.sync import PackageSync, SyncResult
 from gitrelease.core.ledger import Holding
 from gitrelease.core.names import CommitId, ItemKey
@@ -311,6 +312,10 @@ def test_a_new_target_that_cannot_be_reached_stops_all_but_the_package_that_take
     (folder / ".gitrelease").unlink()
     with pytest.raises(GitReleaseError, match="mount"):
         shop.person("sync").sync()
+    # Whoever looks is told of the others all the same.
+    main, disk = sorted(status(shop.person("dev-1").desk).targets, key=lambda one: one.name, reverse=True)
+    assert (main.name, main.unreachable) == ("main", None)
+    assert disk.unreachable is None  # a target that was never given anything is not looked at
     mended = workspace_merged(shop, entry, "")
     merged(shop, orders("two"), "orders", name="waited")
     assert [one.name for one in shop.person("sync").sync().packages] == [mended, "waited"]

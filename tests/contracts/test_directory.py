@@ -221,7 +221,7 @@ QUESTIONS: dict[str, Callable[[Target], object]] = {
     "state": lambda target: target.state(),
     "observe": lambda target: target.observe([ORDERS]),
     "observe all": lambda target: target.observe_all(),
-    "strays": lambda target: target.strays(),
+    "foreign": lambda target: target.foreign(),
     "deploy": lambda target: target.deploy(
         [TargetChange(item=BILLS, wanted=job(BILLS), held=None)], note="package first"
     ),
@@ -300,7 +300,7 @@ def test_what_is_in_the_way_of_one_item_concerns_no_other(yard: Yard) -> None:
         ),
         BILLS: good(job(BILLS)),
     }
-    assert yard.target.strays() == ["jobs/1c/orders.json/"]
+    assert yard.target.foreign() == ["jobs/1c/orders.json/"]
     assert list(yard.tree()) == [MARKER, "jobs/a6/bills.json"]
     yard.file(ORDERS).rmdir()
     assert yard.give(job(ORDERS)).outcomes == {ORDERS: good(job(ORDERS))}
@@ -452,7 +452,7 @@ def test_what_a_killed_writer_left_is_nobodys_and_goes_with_the_next_deployment(
     left = yard.file(ORDERS).with_name(".gitrelease-0123456789abcdef.tmp")
     left.write_bytes(b'{"job": {"na')
     assert yard.target.observe_all() == {ORDERS: job(ORDERS).digest}
-    assert (yard.target.strays(), yard.target.state()) == ([], state)
+    assert (yard.target.foreign(), yard.target.state()) == ([], state)
     assert left.exists()
     yard.give(job(BILLS))
     assert list(yard.tree()) == [MARKER, "jobs/1c/orders.json", "jobs/a6/bills.json"]
@@ -473,9 +473,9 @@ def test_only_what_a_writer_of_ours_leaves_is_swept(yard: Yard) -> None:
         "jobs/1c/.gitrelease-fedcba9876543210.tmp/",
         "jobs/1c/.gitrelease-mine.tmp",
     ]
-    assert yard.target.strays() == foreign
+    assert yard.target.foreign() == foreign
     yard.give(job(BILLS))
-    assert yard.target.strays() == foreign
+    assert yard.target.foreign() == foreign
     assert outside.read_text(encoding="utf-8") == "mine"
 
 
@@ -499,7 +499,7 @@ def test_no_link_leads_out_of_the_folder(yard: Yard, what: str) -> None:
     shown = spot.relative_to(yard.folder).as_posix()
     assert yard.target.observe([ORDERS]) == {ORDERS: None}
     assert yard.target.observe_all() == {}
-    assert yard.target.strays() == [shown]
+    assert yard.target.foreign() == [shown]
     done = yard.give(job(ORDERS, "two"))
     if what == "the file":
         assert done.outcomes == {ORDERS: good(job(ORDERS, "two"))}
@@ -520,7 +520,7 @@ def test_a_file_that_leads_nowhere_is_not_waited_for(yard: Yard) -> None:
     yard.file(ORDERS).parent.mkdir()
     os.mkfifo(yard.file(ORDERS))
     assert yard.target.observe_all() == {BILLS: job(BILLS).digest}
-    assert yard.target.strays() == ["jobs/1c/orders.json"]
+    assert yard.target.foreign() == ["jobs/1c/orders.json"]
 
 
 def test_all_that_is_no_item_in_its_place_is_named(yard: Yard) -> None:
@@ -532,7 +532,7 @@ def test_all_that_is_no_item_in_its_place_is_named(yard: Yard) -> None:
         (yard.folder / path).mkdir(parents=True)
     (yard.folder / os.fsdecode(b"jobs/1c/\xff\x1b.json")).touch()
     (yard.folder / "jobs/1c/.nfs0000000000000001").touch()
-    assert yard.target.strays() == [
+    assert yard.target.foreign() == [
         "jobs/1c/..json",
         "jobs/1c/\\xff\x1b.json",
         "jobs/1c/bills.json",
@@ -587,7 +587,7 @@ def test_what_stands_still_is_not_read_again(yard: Yard) -> None:
     yard.give(job(ORDERS), job(BILLS), script(CLEAN, "SELECT 1;"))
     state = yard.target.state()
     yard.settle()
-    for look in ("state", "observe", "observe all", "strays"):
+    for look in ("state", "observe", "observe all", "foreign"):
         assert yard.read_while(QUESTIONS[look]) == []
     assert yard.connect().state() == state
     yard.give(job(ORDERS, "two"))

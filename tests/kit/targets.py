@@ -121,7 +121,7 @@ class PlantTarget:
         """Read what is held of some items."""
         return {item: self._digest(self._plant.path_of(item)) for item in items}
 
-    def strays(self) -> Sequence[str]:
+    def foreign(self) -> Sequence[str]:
         """Hold nothing beside items."""
         return ()
 

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 
 import pytest
 
+from gitrelease.commands.review import add_reviewer
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.rollback import RollbackRequest, rollback
 from gitrelease.commands.server import NotAServer, make_server, wait_for_push, woken
@@ -77,6 +79,7 @@ def test_the_whole_story_is_the_same_on_a_server_that_defends_itself(either: Sho
     dana.release(everything=True, name="two")
     dana.revoke("two")
     dana.release(everything=True, name="three")
+    add_reviewer(dana.desk, package_name("three"), "adm-1")
     devi.approve("three", "good")
     assert [one.status for one in runner.sync().packages] == ["successful"]
     # Back again, by somebody who may not submit; then deleted.
@@ -319,10 +322,48 @@ def test_a_push_that_gives_sync_something_to_do_wakes_it(shop: Shop) -> None:
 
 def test_a_push_starts_the_command_that_the_server_names_and_waits_for_it_no_longer(shop: Shop) -> None:
     make_server(shop.server.path, environ=shop.bench.environ)
-    fifo = shop.bench.folder / "gate"
-    os.mkfifo(fifo)
-    # The command ends when somebody reads what it has to say, which the push does not wait for.
-    shop.server.git("config", "gitrelease.onReceive", f'env | grep -c ^GIT_DIR= > "{fifo}"')
+    gate, out = shop.bench.folder / "gate", shop.bench.folder / "out"
+    os.mkfifo(gate)
+    # The command goes on when somebody opens the gate, which is after the push has ended.
+    command = f'read line < "{gate}"; env | grep -c ^GIT_DIR= > "{out}.new"; mv "{out}.new" "{out}"'
+    shop.server.git("config", "gitrelease.onReceive", command)
     clone = shop.person("dev-1").clone
-    clone.push("HEAD:refs/heads/feature/x")
-    assert fifo.read_text(encoding="utf-8").strip() == "0"
+    pushed = subprocess.run(
+        ["git", "push", "--quiet", "origin", "HEAD:refs/heads/feature/x"],
+        cwd=clone.path, env=dict(clone.environ), capture_output=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert pushed.returncode == 0
+    gate.write_text("go\n", encoding="utf-8")
+    wait_until(out.exists)
+    assert out.read_text(encoding="utf-8").strip() == "0"
+
+
+def test_who_watches_on_the_machine_of_the_server_sees_to_a_release_at_once(shop: Shop) -> None:
+    """The watch would look again in a day; what is approved reaches production all the same."""
+    make_server(shop.server.path, environ=shop.bench.environ)
+    runner, dana = shop.person("sync"), shop.person("dev-1")
+    dana.write({ORDERS: job_yaml("orders", version=1, script="clean", note="1")})
+    dana.submit("orders")
+    dana.release("orders", name="one")
+    env = {**runner.clone.environ, "PYTHONPATH": str(ROOT), "GITRELEASE_ROOT": str(shop.root)}
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "gitrelease", "sync", "--watch", "--interval", "86400", "--json"],
+        cwd=runner.clone.path, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == "{\n"  # the baseline is done, and it waits
+        shop.person("dep-1").approve("one")
+        wait_until(lambda: "refs/tags/release/one" in shop.refs())
+    finally:
+        watching.kill()
+        watching.communicate()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that another process does, and give up when nobody could believe in it any more."""
+    for _ in range(3000):
+        if is_so():
+            return
+        sleep(0.1)
+    raise AssertionError("it never came to be")
