@@ -10,12 +10,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gitrelease.cli import root
 from tests.kit.git import Bench, Clock, Clone, KeyRing
 from tests.kit.kill import Ended, Killer
 from tests.kit.shop import FIRST_ITEMS, Shop, job_yaml, open_shop, script_yaml
@@ -117,14 +119,21 @@ class Prepared:
                 subprocess.run(url, cwd=clone, check=True, env=dict(self.environ))
         return Prepared(folder=to, environ=self.environ, root=self.root, killer=self.killer, scene=self.scene)
 
-    def play(self, *, at: str = "never", words: Sequence[str] | None = None, who: str | None = None) -> Ended:
+    def play(self, *, at: str = "never") -> Ended:
         """Type the command of the scene, and be killed where it is asked for."""
         return self.killer.run(
-            words or self.scene.words,
-            where=self.folder / (who or self.scene.who),
+            self.scene.words,
+            where=self.folder / self.scene.who,
             environ=dict(self.environ) | {"GITRELEASE_ROOT": self.root},
             at=at,
         )
+
+    def look(self, *words: str) -> str:
+        """Give what the command line shows a viewer; nobody is killed here, so it needs no process of its own."""
+        env = {**self.environ, "GITRELEASE_ROOT": self.root}
+        shown = CliRunner().invoke(root, ["-C", str(self.folder / "view-1"), *words], env=env)
+        assert shown.exit_code == 0, (words, shown.output, shown.exception)
+        return shown.stdout
 
     def state(self) -> object:
         """Say what people find afterwards, without what differs from run to run: ids, times, signs of life."""
@@ -147,13 +156,7 @@ class Prepared:
             path.relative_to(clone.path).as_posix(): path.read_text(encoding="utf-8")
             for path in sorted(clone.path.rglob("*.yaml"))
         }
-        lists = {
-            name: _without_times(self.play(words=words, who="view-1").out)
-            for name, words in {
-                "tasks": ("task", "list", "--json"),
-                "packages": ("package", "list", "--json"),
-            }.items()
-        }
+        lists = {name: _without_times(self.look(name, "list", "--json")) for name in ("task", "package")}
         return {
             "refs": sorted(refs),
             "trees": trees,
