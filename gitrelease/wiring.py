@@ -8,8 +8,6 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, cast
 
-from jsonschema import Draft202012Validator
-
 from gitrelease.commands import Desk
 from gitrelease.core.finding import key_text
 from gitrelease.core.workspace import TargetSettings
@@ -17,6 +15,7 @@ from gitrelease.errors import GitReleaseError, NotFound, Refused
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
 from gitrelease.repo import Repo
+from gitrelease.schemas import setting_error
 from gitrelease.settings import Settings, commit_id
 from gitrelease.targets import GROUP, Site, Target
 
@@ -142,11 +141,10 @@ def _module_of(wanted: TargetSettings) -> TargetModule:
 
 
 def _check_settings(wanted: TargetSettings, schema: Mapping[str, object]) -> None:
-    errors = sorted(Draft202012Validator(schema).iter_errors(dict(wanted.settings)), key=str)
-    if errors:
-        key = key_text(("production", "targets", wanted.name, "settings", *errors[0].absolute_path))
+    if (error := setting_error(wanted.settings, schema)) is not None:
+        inner, message = error
         raise Refused(
-            f"workspace.yaml: {key}: {errors[0].message}",
+            f"workspace.yaml: {key_text(('production', 'targets', wanted.name, 'settings', *inner))}: {message}",
             hint=f"these are the settings of a target of the type {wanted.type}",
             code="target-settings",
         )

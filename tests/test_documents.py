@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +20,14 @@ from gitrelease.documents import (
     Json,
     ValueRefused,
     canonical_json,
+    composing,
     dump,
     parse,
+    passing,
     quoted,
     set_version,
 )
+from gitrelease.documents.document import Spot
 from gitrelease.errors import GitReleaseError, Refused
 
 DATA = Path(__file__).parent / "data"
@@ -723,3 +727,134 @@ def test_setting_the_version_never_changes_the_rest(pieces: list[str], version: 
     assert canonical_json(parse(edited, file="a.yaml").value) == canonical_json(
         {**before, "version": version}
     )
+
+
+# The short way and the long way.
+
+
+def places(spot: Spot) -> object:
+    """Write down everything that is known of the place of a value and of its parts."""
+    own = (spot.line, spot.column, spot.start, spot.end, spot.one_line_scalar, spot.flow, spot.key)
+    return own, {key: places(inner) for key, inner in spot.parts.items()}
+
+
+def agree(text: str, loader: type[yaml.SafeLoader]) -> bool:
+    """Say whether the short way lets a text through; what it does, the long way reads to the letter the same."""
+    short = passing.passed(text, loader)
+    if short is None:
+        return False
+    value, root = short
+    long = composing.composed(text, "a.yaml", loader)
+    assert canonical_json(value) == canonical_json(long.value)
+    assert repr(value) == repr(long.value)
+    assert places(root) == places(long.root)
+    return True
+
+
+PASSED = [
+    PLACES,
+    "a: |\n  text\n\n  more\nb: >-\n  x\n  y\nc: 'it''s'\nd: \"\\u00e9\"\n",
+    "{a: 1, b: [1.5, -0, 1e3, true, null, ~x, {}], c: {}, d: []}\n",
+    "a:\nb: ''\n'c': x\ny: 1\n订单: 订\ne\u0301: 1\n",
+    "# only\n---\na: 1 # more\n...\n",
+    "a: " + "[" * 63 + "]" * 63 + "\n",
+]
+NOT_PASSED = [
+    *(
+        "",
+        "# nothing\n",
+        "a\n",
+        "- a\n",
+        "[a]\n",
+        "a: 1\na: 2\n",
+        "{a: 1, 'a': 2}\n",
+        "a: on\n",
+        "on: a\n",
+        "1: a\n",
+    ),
+    *(
+        "a: &x 1\n",
+        "a: *x\n",
+        "a: !!str 1\n",
+        "!!map {a: 1}\n",
+        "&x {a: 1}\n",
+        "? [a]\n: 1\n",
+        "? {a: 1}\n: 1\n",
+    ),
+    *(
+        "%YAML 1.1\n---\na: 1\n",
+        "a: 1\n---\nb: 1\n",
+        "a: 1\n--- \n",
+        "a:\tb\n",
+        "a: '\t'\n",
+        "a: 9223372036854775808\n",
+    ),
+    *(
+        "é: 1\ne\u0301: 2\n",
+        "K: 1\n\u212a: 2\n",
+        "\u212a: 1\nK: 2\n",
+        'a: "\\ud800"\n',
+        '"\\ud800": a\n',
+        "a: 1e999\n",
+    ),
+    *(
+        "a: [\n",
+        "a: 'x\n",
+        "a: b: c\n",
+        "<<: {a: 1}\n",
+        "a: 12:30\n",
+        "a: " + "[" * 64 + "]" * 64 + "\n",
+        "? \n",
+    ),
+    "a: [" + "1," * 199_998 + "]\n",
+]
+
+
+@pytest.mark.parametrize("loader", PARSERS)
+@pytest.mark.parametrize("text", PASSED)
+def test_the_short_way_is_taken(text: str, loader: type[yaml.SafeLoader]) -> None:
+    assert agree(text, loader)
+
+
+@pytest.mark.parametrize("loader", PARSERS)
+@pytest.mark.parametrize("text", NOT_PASSED, ids=lambda text: repr(text[:20]))
+def test_the_short_way_is_not_taken(text: str, loader: type[yaml.SafeLoader]) -> None:
+    assert passing.passed(text, loader) is None
+
+
+@pytest.mark.parametrize("loader", PARSERS)
+def test_the_examples_go_the_short_way(loader: type[yaml.SafeLoader]) -> None:
+    files = [*DATA.glob("*.yaml"), *DATA.glob("*.json")]
+    assert len(files) > 5
+    for file in files:
+        assert agree(file.read_text(encoding="utf-8"), loader), file
+
+
+@pytest.mark.parametrize("loader", PARSERS)
+@settings(max_examples=600, deadline=None)
+@given(pieces=st.lists(PIECES, max_size=16), before=st.sampled_from(["", "a: ", "a:\n - ", "{a: ", "é: 1\n"]))
+def test_both_ways_lead_to_the_same(loader: type[yaml.SafeLoader], pieces: list[str], before: str) -> None:
+    text = before + "".join(pieces)
+    with suppress(DocumentRefused):  # which is about what neither way is asked for: characters not to be seen
+        agree(parse(text.encode(), file="a.yaml", loader=loader).text, loader)
+
+
+@pytest.mark.parametrize("loader", PARSERS)
+@settings(max_examples=300, deadline=None)
+@given(value=st.dictionaries(TEXTS, VALUES, max_size=4))
+def test_what_is_written_goes_the_short_way_or_reads_the_same(
+    loader: type[yaml.SafeLoader], value: dict[str, object]
+) -> None:
+    with suppress(GitReleaseError):
+        agree(dump(value).decode(), loader)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_an_example_with_anything_put_into_it(data: st.DataObject) -> None:
+    text = (DATA / "orders_daily.job.yaml").read_text(encoding="utf-8")
+    at = data.draw(st.integers(0, len(text)))
+    changed = text[:at] + data.draw(PIECES) + text[at + data.draw(st.integers(0, 3)) :]
+    with suppress(DocumentRefused):
+        parse(changed.encode(), file="a.yaml")
+        agree(changed, yaml.SafeLoader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -25,6 +26,8 @@ from gitrelease.core.script import ScriptType
 from gitrelease.core.workspace import Role
 from gitrelease.documents import dump, parse
 from gitrelease.errors import NotFound
+from gitrelease.schemas.accepting import accepts
+from gitrelease.schemas.explaining import problems_in
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
@@ -482,7 +485,7 @@ def test_an_installed_package_brings_its_schemas(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         text=True,
     )
-    assert done.stdout.split() == [str(tmp_path / "gitrelease" / "schemas.py"), *schemas.kinds()]
+    assert done.stdout.split() == [str(tmp_path / "gitrelease" / "schemas" / "__init__.py"), *schemas.kinds()]
 
 
 def test_the_settings_of_an_editor() -> None:
@@ -502,3 +505,186 @@ def test_the_settings_of_an_editor() -> None:
     }
     elsewhere = json.loads(schemas.editor_settings("https://example.org/schemas"))
     assert elsewhere["yaml.schemas"]["https://example.org/schemas/job.schema.json"] == "jobs/**/*.job.yaml"
+
+
+# The two that check.
+
+ALL_EXAMPLES = {
+    **EXAMPLES,
+    "manifest.yaml": "manifest",
+    "opinion.json": "opinion",
+    "receipt.json": "receipt",
+    "record.yaml": "record",
+    "settlement.json": "settlement",
+}
+ODD: list[Any] = [
+    *(None, True, False, 0, 1, -1, 2, 1.0, 0.0, -0.0, 1.5, 1e300, 2**53 + 1, 2**63 - 1, -(2**63)),
+    *(
+        "",
+        "a",
+        "1",
+        "true",
+        "a\n",
+        "\n",
+        "a b",
+        "é",
+        "e\u0301",
+        "订单",
+        "\U00020000",
+        "\U0001f600",
+        "\u2028",
+        "x\r",
+    ),
+    *(
+        "a\x1f@b",
+        "a\x85@b",
+        "a\xa0@b",
+        "a\ufeff@b",
+        "a\u180e@b",
+        "a\u2003@b",
+        "a@b\n",
+        "a@b",
+        "@a/b",
+        "/",
+        "//",
+        "\0",
+    ),
+    *(
+        "a" * 64,
+        "a" * 65,
+        "a" * 128,
+        "a" * 129,
+        "订" * 128,
+        "订" * 129,
+        "\U00020000" * 129,
+        "f" * 40,
+        "F" * 40,
+        "٣" * 40,
+    ),
+    *(
+        "2026-01-01T00:00:00+08",
+        "2026-01-01T00:00:00+08\n",
+        "２026-01-01T00:00:00Z",
+        "obs://",
+        "obs://a",
+        "obs://\n",
+    ),
+    *(
+        [],
+        {},
+        [1, 1.0],
+        [1, True],
+        ["a", "a"],
+        ["a", "A"],
+        [[1], [1]],
+        [{}, {}],
+        {"a": 1},
+        {"x-a": [1.0]},
+        {"": ""},
+    ),
+]
+NAMES = [
+    "x-",
+    "x-a",
+    "x-\n",
+    "x-\r",
+    "x-\u2028",
+    "X-a",
+    "",
+    "name",
+    "typo",
+    "订",
+    "a" * 65,
+    "version",
+    "a\n",
+    "cron",
+]
+
+
+def spots(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Give every place in a value at which something else could stand: the mapping or list, and the key."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in list(inner):
+        yield value, key
+        yield from spots(one)
+
+
+def holds_whole_float(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(holds_whole_float(one) for one in value.values())
+    if isinstance(value, list):
+        return any(holds_whole_float(one) for one in value)
+    return isinstance(value, float) and value.is_integer()
+
+
+def test_what_is_accepted_quickly_is_right_and_the_other_way_about() -> None:
+    """One checks quickly and the other explains; here each value of each example is replaced by odd ones."""
+    tried = 0
+    for file, kind in ALL_EXAMPLES.items():
+        original = parse((DATA / file).read_bytes(), file=file).value
+        assert accepts(kind, original)
+        for number in range(len(list(spots(original)))):
+            for odd in ODD[number % 4 :: 4]:  # all of them would take half a minute
+                value = copy.deepcopy(original)
+                holder, key = list(spots(value))[number]
+                holder[key] = odd
+                right = problems_in(value, kind) == []
+                assert accepts(kind, value) == (right and not holds_whole_float(value)), (kind, key, odd)
+                tried += 1
+    assert tried > 2500
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_they_agree_about_whatever_is_changed(data: st.DataObject) -> None:
+    file = data.draw(st.sampled_from(sorted(ALL_EXAMPLES)))
+    kind = ALL_EXAMPLES[file]
+    value = parse((DATA / file).read_bytes(), file=file).value
+    for _ in range(data.draw(st.integers(1, 4))):
+        holder, key = data.draw(st.sampled_from(list(spots(value)) or [(value, "")]))
+        match data.draw(st.sampled_from(["take away", "put beside", "replace", "repeat"])):
+            case "put beside" if isinstance(holder, dict):
+                holder[data.draw(st.sampled_from(NAMES))] = data.draw(st.sampled_from(ODD))
+            case "repeat" if isinstance(holder, list):
+                holder.append(copy.deepcopy(holder[key]))
+            case "take away" if holder is not value or len(value) > 1:
+                holder.pop(key)
+            case _:
+                holder[key] = copy.deepcopy(data.draw(st.sampled_from(ODD)))
+    assert accepts(kind, value) == (problems_in(value, kind) == [] and not holds_whole_float(value))
+
+
+@pytest.mark.parametrize("half", ["\ud800", {"\udfff": 1}, float("nan"), float("inf"), 10**400])
+def test_what_no_document_can_hold_is_not_accepted(half: object) -> None:
+    value = parse((DATA / "opinion.json").read_bytes(), file="opinion.json").value
+    assert not accepts("opinion", {**value, "note": half})
+    assert not accepts("opinion", half)
+
+
+@pytest.mark.parametrize("kind", schemas.kinds())
+def test_patterns_mean_the_same_to_every_reader(kind: str) -> None:
+    """`accepting.py` rewrites a space inside of [...]; what else readers disagree about is not used."""
+    for pattern in patterns(json.loads(schemas.schema_text(kind))):
+        outside = re.sub(r"\[(?:\\.|[^\]\\])*\]", "", pattern)
+        assert not re.search(r"\\[sSdDwWbB]", outside), pattern
+        assert not re.search(r"\\[SdDwWbBpP]", pattern), pattern
+
+
+def test_settings_that_follow_their_schema_and_settings_that_do_not() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
+    assert schemas.setting_error({}, schema) is None
+    assert schemas.setting_error({"n": 1}, schema) is None
+    assert schemas.setting_error({"n": 1.0}, schema) is None
+    assert schemas.setting_error({"n": "1"}, schema) == (("n",), "'1' is not of type 'integer'")
+
+
+def test_nothing_is_loaded_that_only_explains() -> None:
+    program = (
+        "import sys\nfrom gitrelease import schemas\nfrom gitrelease.documents import parse\n"
+        f"document = parse(open({str(DATA / 'orders_daily.job.yaml')!r}, 'rb').read(), file='a')\n"
+        "assert not schemas.validate(document, 'job')\nprint('jsonschema' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True
+    )
+    assert ran.stdout == "False\n"

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitrelease.core.finding import AllowedSecret, Finding, Severity
-from gitrelease.secrets import MOST_FINDINGS, SHAPES, Shape, allowed, find
+from gitrelease.secrets import MOST_FINDINGS, allowed, find
+from gitrelease.secrets.detectors import SHAPES, Shape
 
 PASSWORD = "hunter2x"
 # Put together here, so that scanners of this repository have nothing to find.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from gitrelease.checking import Draft, check_drafts, crowded
 from gitrelease.commands import Desk
+from gitrelease.commands.remembering import LEAST, Memory, hash_of, program, stamps
 from gitrelease.core.finding import Finding, Severity
 from gitrelease.core.item import ItemState
 from gitrelease.core.names import (
@@ -54,6 +56,8 @@ from gitrelease.reading.tasks import belongs, open_task_refs, read_tasks
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import EMPTY_TREE, FileRefused, plain
 
+_MOST_TOUCHED = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
@@ -94,7 +98,62 @@ def check_working(desk: Desk, paths: Sequence[str]) -> CheckResult:
     if footing.now is not None:
         authorize(None, Action.LOOK, footing.now.workspace)
     source = WorkingTree(repo=desk.repo, base=footing.base)
-    return _check_files(desk, footing, source, paths)
+    key = _everything(desk, footing, source, paths)
+    if key is None:
+        return _check_files(desk, footing, source, paths)
+    memory = Memory(folder=desk.repo.git_dir / "gitrelease" / "checked")
+    if (known := memory.recall(key)) is not None:
+        checked, findings = known
+        return CheckResult(findings=findings, checked=checked)
+    result = _check_files(desk, footing, source, paths)
+    # What was saved meanwhile may have been seen or not.
+    if key == _everything(desk, footing, WorkingTree(repo=desk.repo, base=footing.base), paths):
+        memory.keep(key, result.checked, result.findings)
+    return result
+
+
+def _everything(desk: Desk, footing: Footing, source: WorkingTree, paths: Sequence[str]) -> str | None:
+    """Hash all that a check of folders depends on; nothing where it is as quick to check, or it is not known."""
+    top, now = desk.repo.worktree, footing.now
+    if top is None or now is None or not all(_is_place(text) for text in paths):
+        return None
+    lying = [stamp for text in paths for stamp in stamps(top, text.rstrip("/"))]
+    if len(lying) < LEAST:
+        return None
+    touched = sorted(source.changed | source.ignored)
+    if len(touched) > _MOST_TOUCHED:
+        return None
+    try:
+        targets = desk.targets(now.workspace).values()
+    except GitReleaseError:
+        return None
+    if not all(type(target).__module__.startswith("gitrelease.targets.") for target in targets):
+        return None  # what others have against a job may depend on anything
+    return hash_of(
+        program(),
+        paths,
+        (footing.base, footing.approved),
+        # What git takes for touched counts by its content. When it was touched counts as well, for all: git can
+        # be told to believe that a file is unchanged, and does not look into repositories inside of this one.
+        (part for path in touched for part in (path, _content(source, path))),
+        sorted(source.ignored),
+        lying,
+    )
+
+
+def _is_place(text: str) -> bool:
+    """Say whether what somebody typed is a folder or a file as it stands, if it is there."""
+    return (
+        text.startswith(("jobs/", "scripts/")) and not set(text) & set("*?[") and ".." not in text.split("/")
+    )
+
+
+def _content(source: WorkingTree, path: str) -> str:
+    try:
+        data = source.read(path)
+    except FileRefused as refused:
+        return f"refused: {refused.message}"
+    return "nothing" if data is None else sha256(data).hexdigest()
 
 
 def _check_files(desk: Desk, footing: Footing, source: Source, paths: Sequence[str]) -> CheckResult:
@@ -115,6 +174,7 @@ def _check_files(desk: Desk, footing: Footing, source: Source, paths: Sequence[s
             continue
         items.update(dict.fromkeys(found))
     states = read_states(desk.repo, footing.approved, items)
+    source = _ReadOnce(source)
     drafts = []
     for item in items:
         try:
@@ -133,6 +193,38 @@ def _check_files(desk: Desk, footing: Footing, source: Source, paths: Sequence[s
     if not paths:
         findings += ignored_findings(source)
     return CheckResult(findings=tuple(findings), checked=len(drafts))
+
+
+class _ReadOnce(Source):
+    """Files of a source, each read when it is first asked for: to be found and to be checked are two questions."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._read: dict[str, bytes | None] = {}
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file as it was when it was first asked for."""
+        if path not in self._read:
+            self._read[path] = self._source.read(path)
+        return self._read[path]
+
+    def below(self, folder: str) -> Sequence[str]:
+        """Ask the source."""
+        return self._source.below(folder)
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """Ask the source."""
+        return self._source.changed
+
+    def called(self, name: str, known: str | None) -> frozenset[str]:
+        """Ask the source."""
+        return self._source.called(name, known)
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Ask the source."""
+        return self._source.ignored
 
 
 def _draft(source: Source, item: ItemKey, state: ItemState | None) -> Draft:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property, lru_cache
 
 from gitrelease.core.fields import Fields, Malformed
 from gitrelease.core.finding import Key
@@ -147,7 +148,7 @@ class Job:
                     after[before].append(node.name)
         return {name: tuple(dict.fromkeys(names)) for name, names in after.items()}
 
-    @property
+    @cached_property
     def uses(self) -> tuple[Use, ...]:
         """Every name in the job that means something outside of it, and where it stands.
 
@@ -210,6 +211,7 @@ _CALLING_TYPES = frozenset({"subjob", "foreach"})
 _CALLED_PROPERTIES = ("jobName", "subJobName", "subjobName")
 
 
+@lru_cache(maxsize=1024)
 def _plain(node_type: str) -> str:
     return "".join(character for character in node_type.casefold() if character.isalnum())
 
@@ -395,7 +397,7 @@ def _switched(found: object, kind: UseKind, mappings: Mappings) -> object:
 
 
 # Where a node sits on the canvas, who touched it last, and what a server wrote, as an import keeps them.
-_MEANS_NOTHING = frozenset(
+MEANS_NOTHING = frozenset(
     {"location", "lineageInfo", "lastUpdateUser", "lastUpdateTime", "createTime", "createUser", "id"}
 )
 
@@ -419,7 +421,7 @@ def meaning(value: Mapping[str, object], directory: Directory) -> dict[str, obje
 
 
 def _means_nothing(name: object) -> bool:
-    return isinstance(name, str) and name.removeprefix("x-") in _MEANS_NOTHING
+    return isinstance(name, str) and name.removeprefix("x-") in MEANS_NOTHING
 
 
 def _node_meaning(node: object) -> object:

@@ -69,6 +69,7 @@ class _Times:
         )
 
 
+@lru_cache(maxsize=1024)
 def _parse_field(name: str, text: str) -> frozenset[int]:
     """Give the numbers a field names; raise `_Wrong` with the reason it names none."""
     low, high = _RANGES[name]

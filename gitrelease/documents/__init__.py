@@ -6,7 +6,8 @@ people, to editors and to every system it is handed to. Aliases, tags and duplic
 and nothing a file can hold makes reading it slow, deep or large.
 """
 
-from gitrelease.documents.composing import MOST_BYTES, Document, DocumentRefused, parse
+from gitrelease.documents.composing import parse
+from gitrelease.documents.document import MOST_BYTES, Document, DocumentRefused
 from gitrelease.documents.dumping import ValueRefused, canonical_json, dump
 from gitrelease.documents.editing import set_version
 from gitrelease.documents.scalars import Json, quoted

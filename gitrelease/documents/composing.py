@@ -9,14 +9,23 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import yaml
 
 from gitrelease.core.finding import Finding, Key, key_text
+from gitrelease.documents.document import (
+    MOST_BYTES,
+    MOST_DEPTH,
+    MOST_NODES,
+    Document,
+    DocumentRefused,
+    Spot,
+    shown,
+)
+from gitrelease.documents.passing import Loader, passed
 from gitrelease.documents.scalars import (
     JSON_INTEGER,
     JSON_NUMBER,
@@ -29,83 +38,10 @@ from gitrelease.documents.scalars import (
     misread,
     quoted,
 )
-from gitrelease.errors import GitReleaseError
 
-MOST_BYTES = 4 * 1024 * 1024 + 64 * 1024
-"""A script's 4 MiB of content, and room for what is said about it."""
-MOST_DEPTH = 64
-MOST_NODES = 200_000
 MOST_FINDINGS = 100
 
-Loader: TypeAlias = "type[yaml.CSafeLoader] | type[yaml.SafeLoader]"
 LOADER: Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-
-
-class DocumentRefused(GitReleaseError):
-    """A file is not a document; `findings` says every reason, with its place."""
-
-    code = "document-refused"
-
-    def __init__(self, file: str, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        if len(self.findings) == 1:
-            super().__init__(_sentence(self.findings[0]), hint=self.findings[0].hint)
-        else:
-            lines = [
-                f"  {_sentence(one)}{f' ({one.hint})' if one.hint else ''}" for one in self.findings[:10]
-            ]
-            more = [f"  and {len(self.findings) - 10} more"] if len(self.findings) > 10 else []
-            text = "\n".join([f"{file} cannot be read, for {len(self.findings)} reasons:", *lines, *more])
-            super().__init__(text, hint="correct these places and try again")
-
-
-@dataclass(slots=True)
-class Spot:
-    """Where one value stands in its file, and where its parts do."""
-
-    line: int
-    column: int
-    start: int
-    end: int = 0
-    one_line_scalar: bool = False
-    flow: bool = False
-    key: tuple[int, int] | None = None
-    parts: dict[str | int, Spot] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Document:
-    """One file as values, which still knows the line and the column of each."""
-
-    file: str
-    value: dict[str, Json]
-    text: str = field(repr=False)
-    root: Spot = field(repr=False, compare=False)
-
-    def place(self, key: Key) -> tuple[int, int]:
-        """Give line and column (from 1) of the value at a key, or of its nearest parent that is there."""
-        spot, _ = self._nearest(key)
-        return spot.line + 1, spot.column + 1
-
-    def key_place(self, key: Key) -> tuple[int, int]:
-        """Give line and column (from 1) of the key itself; for an element of a list, of the element."""
-        spot, found = self._nearest(key)
-        line, column = spot.key if found and spot.key else (spot.line, spot.column)
-        return line + 1, column + 1
-
-    def line_text(self, number: int) -> str:
-        """Give one line of the file (from 1) without its end; the empty text where there is no such line."""
-        lines = self.text.split("\n")
-        return lines[number - 1] if 1 <= number <= len(lines) else ""
-
-    def _nearest(self, key: Key) -> tuple[Spot, bool]:
-        spot = self.root
-        for part in key:
-            inner = spot.parts.get(part)
-            if inner is None:
-                return spot, False
-            spot = inner
-        return spot, True
 
 
 # Reading.
@@ -126,6 +62,18 @@ def parse(data: bytes, *, file: str, most_bytes: int = MOST_BYTES, loader: Loade
         message = f"has {len(data):,} bytes; at most {most_bytes:,} are read"
         raise DocumentRefused(file, [Finding(code="too-large", file=file, message=message)])
     text = _decoded(data, file)
+    if (short := passed(text, loader)) is not None:
+        value, root = short
+        return Document(file=file, value=value, text=text, root=root)
+    return composed(text, file, loader)
+
+
+def composed(text: str, file: str, loader: Loader = LOADER) -> Document:
+    """Read a text the long way, which knows a sentence for everything that can be wrong.
+
+    Raises:
+        DocumentRefused: with everything found to be wrong.
+    """
     composer = _Composer(file, text)
     composer.compose(loader)
     if composer.findings or composer.root is None or not isinstance(composer.value, dict):
@@ -217,6 +165,8 @@ class _Open:
 
     value: dict[str, Json] | list[Json]
     spot: Spot
+    parts: dict[str | int, Spot]
+    """The places of its parts, as `spot` has them."""
     key: str | None = None
     key_place: tuple[int, int] | None = None
     firsts: dict[str, int] = field(default_factory=dict)
@@ -309,7 +259,9 @@ class _Composer:
             self._take_key("", spot)  # what it is called makes no difference: the file is refused
         else:
             self._place(value, spot)
-        self._open.append(_Open(value, spot, path=path))
+        parts: dict[str | int, Spot] = {}
+        spot.parts = parts
+        self._open.append(_Open(value, spot, parts, path=path))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         spot = self._spot(event)
@@ -339,7 +291,7 @@ class _Composer:
             self._find("key-not-text", f"the key {text}".rstrip() + " is not text", hint)
         composed = unicodedata.normalize("NFC", text)
         if composed in frame.firsts:
-            message = f"the key {quoted(_shown(text))} stands here again, after line {frame.firsts[composed]}"
+            message = f"the key {quoted(shown(text))} stands here again, after line {frame.firsts[composed]}"
             self._find("duplicate-key", message, "keep one of them")
         else:
             frame.firsts[composed] = spot.line + 1
@@ -351,16 +303,16 @@ class _Composer:
         if JSON_INTEGER.fullmatch(text):
             if len(text) <= 20 and LEAST_INTEGER <= int(text) <= MOST_INTEGER:
                 return int(text)
-            self._find("number-range", f"{_shown(text)} does not fit in 64 bits", "write it in quotes")
+            self._find("number-range", f"{shown(text)} does not fit in 64 bits", "write it in quotes")
         elif JSON_NUMBER.fullmatch(text):
             if math.isfinite(float(text)):
                 return float(text)
-            self._find("number-range", f"{_shown(text)} is larger than any number", "write it in quotes")
+            self._find("number-range", f"{shown(text)} is larger than any number", "write it in quotes")
         elif reason := misread(text):
-            hint = f"write it in quotes: {quoted(_shown(text))}"
+            hint = f"write it in quotes: {quoted(shown(text))}"
             if text.lower() in {"true", "false", "null"}:
                 hint = f"write {text.lower()}, or in quotes if text is meant: {quoted(text)}"
-            message = f"{_shown(text)} without quotes is {reason} to some readers of YAML"
+            message = f"{shown(text)} without quotes is {reason} to some readers of YAML"
             self._find("ambiguous-scalar", message, hint)
         return text
 
@@ -373,7 +325,7 @@ class _Composer:
         if anchor is not None:
             self._find("alias", f"an anchor (&{anchor}) is not allowed", "remove it")
         if tag is not None:
-            self._find("tag", f"a tag ({quoted(_shown(tag))}) is not allowed", "remove it")
+            self._find("tag", f"a tag ({quoted(shown(tag))}) is not allowed", "remove it")
 
     def _expects_key(self) -> bool:
         return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
@@ -389,13 +341,13 @@ class _Composer:
             return
         frame = self._open[-1]
         if isinstance(frame.value, list):
-            frame.spot.parts[len(frame.value)] = spot
+            frame.parts[len(frame.value)] = spot
             frame.value.append(value)
         elif frame.key is None:  # an alias that stands as a key, and was refused
             self._take_key("", spot)
         else:
             spot.key = frame.key_place
-            frame.spot.parts[frame.key] = spot
+            frame.parts[frame.key] = spot
             frame.value[frame.key] = value
             frame.key = None
 
@@ -451,13 +403,3 @@ class _Composer:
         )
         if len(self.findings) == MOST_FINDINGS:
             raise _Enough
-
-
-def _sentence(finding: Finding) -> str:
-    place = ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
-    key = f"{_shown(finding.key, 100)}: " if finding.key else ""
-    return f"{place}: {key}{finding.message}"
-
-
-def _shown(text: str, most: int = 40) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
 from gitrelease.core.finding import Key, key_text
-from gitrelease.documents.composing import MOST_DEPTH
+from gitrelease.documents.document import MOST_DEPTH
 from gitrelease.documents.scalars import (
     LEAST_INTEGER,
     MOST_INTEGER,

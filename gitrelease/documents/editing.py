@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gitrelease.documents.composing import Document, DocumentRefused, Spot, parse
+from gitrelease.documents.composing import parse
+from gitrelease.documents.document import Document, DocumentRefused, Spot
 from gitrelease.documents.dumping import canonical_json
 from gitrelease.errors import Refused
 

@@ -136,7 +136,7 @@ def _deviation(
         given = {item: holding.deployed for item, holding in holdings.all_of(name).items()}
         return replace(known, drifted=drift(given, target.observe_all()), foreign=tuple(target.foreign()))
     except GitReleaseError as wrong:
-        return replace(known, unreachable=wrong.message)
+        return replace(known, unreachable="; ".join(filter(None, (wrong.message, wrong.hint))))
 
 
 def drift(given: Mapping[ItemKey, Digest | None], seen: Mapping[ItemKey, Digest]) -> tuple[ItemKey, ...]:

@@ -174,12 +174,13 @@ def test_a_disk_that_is_not_mounted_is_no_empty_production(yard: Shop) -> None:
     for words in (("status",), ("sync",)):
         told = run(yard, "sync", *words)
         assert told.code == 1
-        assert "production, the folder of the target disk, is not there\nhint: if it is on a disk" in told.err
+        said = (told.out + told.err).replace("\nhint: ", "; ")
+        assert "production, the folder of the target disk, is not there; if it is on a disk" in said
     folder.mkdir()
     for words in (("status",), ("sync",)):
         told = run(yard, "sync", *words)
         assert told.code == 1
-        assert "the folder of the target disk, holds no file .gitrelease" in told.err
+        assert "the folder of the target disk, holds no file .gitrelease" in told.out + told.err
     assert (subjects(yard), list(folder.iterdir())) == (ledger, [])
 
     folder.rmdir()

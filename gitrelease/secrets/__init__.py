@@ -11,32 +11,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import PurePosixPath
-from typing import Protocol
-
-from detect_secrets.plugins.aws import AWSKeyDetector
-from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
-from detect_secrets.plugins.basic_auth import BasicAuthDetector
-from detect_secrets.plugins.github_token import GitHubTokenDetector
-from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
-from detect_secrets.plugins.high_entropy_strings import Base64HighEntropyString, HexHighEntropyString
-from detect_secrets.plugins.jwt import JwtTokenDetector
-from detect_secrets.plugins.keyword import KeywordDetector
-from detect_secrets.plugins.mailchimp import MailchimpDetector
-from detect_secrets.plugins.openai import OpenAIDetector
-from detect_secrets.plugins.private_key import PrivateKeyDetector
-from detect_secrets.plugins.pypi_token import PypiTokenDetector
-from detect_secrets.plugins.sendgrid import SendGridDetector
-from detect_secrets.plugins.slack import SlackDetector
-from detect_secrets.plugins.square_oauth import SquareOAuthDetector
-from detect_secrets.plugins.stripe import StripeDetector
-from detect_secrets.plugins.twilio import TwilioKeyDetector
 
 from gitrelease.core.finding import AllowedSecret, Finding
+from gitrelease.secrets.detectors import SHAPES, detector, measure
 
 MOST_FINDINGS = 100
 """After so many in one file the rest is not listed."""
@@ -47,77 +30,8 @@ _HINT = (
 )
 
 
-class Detector(Protocol):
-    """What is used of a detector of detect-secrets."""
-
-    @property
-    def secret_type(self) -> str:
-        """What it finds, in words."""
-
-    def analyze_string(self, string: str) -> Iterable[str]:
-        """Give the secrets in a text."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """A detector, and literal texts of which its pattern cannot match without one.
-
-    They are what makes ordinary files cheap. A search for a literal costs a fraction of a pattern's, so the
-    file as a whole is searched for them, and a detector sees only lines that hold one of its own. Nothing is
-    missed: each alternative of each pattern contains one of these texts word for word, in any case of letters
-    where the pattern ignores case. A test makes texts from the patterns and looks for the literals in them,
-    so that an update of detect-secrets that breaks this is noticed.
-    """
-
-    detector: Detector
-    exact: tuple[bytes, ...] = ()
-    any_case: tuple[bytes, ...] = ()
-    may_be_reference: bool = False
-    """Whether a match can hold a reference; a token's shape leaves no room for one."""
-    reach: int | None = None
-    """How far around its text a match is looked for, where a longer line would cost too much."""
-
-    def texts(self, piece: str) -> Iterator[str]:
-        """Give what the detector has to see of a piece of a line."""
-        if self.reach is None:
-            yield piece
-            return
-        for literal in self.exact:
-            at = piece.find(literal.decode())
-            while at >= 0:
-                yield piece[max(0, at - self.reach) : at + len(literal) + self.reach]
-                at = piece.find(literal.decode(), at + len(literal))
-
-
-SHAPES = (
-    Shape(detector=AWSKeyDetector(), exact=(b"A3T", b"ABIA", b"ACCA", b"AKIA", b"ASIA"), any_case=(b"aws",)),
-    Shape(detector=AzureStorageKeyDetector(), exact=(b"AccountKey=",)),
-    Shape(detector=BasicAuthDetector(), exact=(b"://",), may_be_reference=True),
-    Shape(detector=GitHubTokenDetector(), exact=(b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")),
-    Shape(
-        detector=GitLabTokenDetector(),
-        exact=(
-            *(b"glpat-", b"gldt-", b"glft-", b"glsoat-", b"glrt-", b"GR1348941"),
-            *(b"glcbt-", b"glimt-", b"glptt-", b"glagent-", b"gloas-"),
-        ),
-    ),
-    Shape(detector=JwtTokenDetector(), exact=(b"eyJ",)),
-    Shape(detector=MailchimpDetector(), exact=(b"-us",)),
-    Shape(detector=OpenAIDetector(), exact=(b"T3BlbkFJ",), reach=256),
-    Shape(detector=PrivateKeyDetector(), exact=(b" PRIVATE KEY", b"PuTTY-User-Key-File-2")),
-    Shape(detector=PypiTokenDetector(), exact=(b"pypi-AgE",)),
-    Shape(detector=SendGridDetector(), exact=(b"SG.",)),
-    Shape(detector=SlackDetector(), any_case=(b"xox", b"hooks.slack.com")),
-    Shape(detector=SquareOAuthDetector(), exact=(b"sq0csp-",)),
-    Shape(detector=StripeDetector(), exact=(b"k_live_",)),
-    Shape(detector=TwilioKeyDetector(), exact=(b"AC", b"SK")),
-)
-
 # What the names of KeywordDetector and of keys with a random value contain, and one word of SQL.
 _NAME_PARTS = (b"key", b"pass", b"pwd", b"secret", b"contrase", b"token", b"auth", b"cred", b"identified")
-_KEYWORDS: Detector = KeywordDetector()
-_BASE64, _HEX = Base64HighEntropyString(), HexHighEntropyString()
-
 # Characters that match an ASCII letter where case is ignored; they become that letter before anything else.
 _LOOK_ALIKE = (("\u017f", "s"), ("\u212a", "k"), ("\u0131", "i"), ("\u0130", "i"))
 
@@ -243,6 +157,8 @@ def _beginning(secret: str) -> str:
 
 
 def _plain(data: bytes) -> bytes:
+    if data.isascii():
+        return data
     for character, letter in _LOOK_ALIKE:
         data = data.replace(character.encode(), letter.encode())
     return data
@@ -259,7 +175,8 @@ class _Lines:
     def starts(self) -> list[int]:
         """Found when first needed: most files hold nothing to look at."""
         if self._starts is None:
-            self._starts = [0, *(match.end() for match in re.finditer(rb"\n", self.data))]
+            lengths = (len(line) + 1 for line in self.data.split(b"\n")[:-1])
+            self._starts = list(accumulate(lengths, initial=0))
         return self._starts
 
     def __len__(self) -> int:
@@ -316,15 +233,20 @@ def _search(file: str, data: bytes, lines: _Lines) -> Iterator[_Found]:
     """Give what is found, kind by kind."""
     lower = data.lower()  # of bytes: ASCII letters only, so that every position stays
     for shape in SHAPES:
-        holding = {line for literal in shape.exact for line in lines.holding(literal, data)}
-        holding.update(line for literal in shape.any_case for line in lines.holding(literal, lower))
+        holding: set[int] = set()
+        for literal in shape.exact:
+            if literal in data:
+                holding.update(lines.holding(literal, data))
+        for literal in shape.any_case:
+            if literal in lower:
+                holding.update(lines.holding(literal, lower))
         for line in sorted(holding):
             texts = (text for piece, _ in _pieces(lines.text(line)) for text in shape.texts(piece))
             for text in texts:
                 for secret in shape.detector.analyze_string(text):
                     if not (shape.may_be_reference and _stands_for_a_secret(secret)):
                         yield _Found(line=line, what=shape.detector.secret_type, secret=secret)
-    named = {line for part in _NAME_PARTS for line in lines.holding(part, lower)}
+    named = {line for part in _NAME_PARTS if part in lower for line in lines.holding(part, lower)}
     suffix = PurePosixPath(file).suffix
     for line in sorted(named):
         yield from _spoken(line, lines.text(line))
@@ -438,7 +360,7 @@ class _Secrecy(Enum):
         words = _WORD_STARTS.sub("_", name).replace("-", "_").replace(".", "_").casefold()
         if _ABOUT_A_SECRET.fullmatch(words):
             return _Secrecy.NONE
-        if any(_KEYWORDS.analyze_string(f'{name} = "text"')):
+        if any(detector("keyword.KeywordDetector").analyze_string(f'{name} = "text"')):
             return _Secrecy.KEYWORD
         return _Secrecy.RANDOM if _RANDOM_NAME.search(name) else _Secrecy.NONE
 
@@ -452,10 +374,13 @@ def _is_secret(name: str, value: str, *, is_bare: bool) -> bool:
         # The working directory goes by the same name as a password.
         return not (name.casefold() in {"pwd", "oldpwd"} and _PATH.match(value))
     if _HEX_TEXT.fullmatch(value):
-        return _HEX.calculate_shannon_entropy(value) > _HEX.entropy_limit
-    return bool(_BASE64_TEXT.fullmatch(value)) and (
-        _BASE64.calculate_shannon_entropy(value) > _BASE64.entropy_limit
-    )
+        return _is_random(value, "HexHighEntropyString")
+    return _BASE64_TEXT.fullmatch(value) is not None and _is_random(value, "Base64HighEntropyString")
+
+
+def _is_random(value: str, by: str) -> bool:
+    how = measure(f"high_entropy_strings.{by}")
+    return how.calculate_shannon_entropy(value) > how.entropy_limit
 
 
 def _is_variable(value: str) -> bool:

@@ -1,8 +1,7 @@
-"""Schemas: what each kind of document looks like, checked with the file, the line and the key at hand.
+"""Explaining: everything that is wrong with a document, in sentences of ours, each where it belongs.
 
-The schemas are JSON Schema (draft 2020-12), one per kind, so that an editor checks and completes the same
-while people type. Here they are asked for everything that is wrong at once, and answer in sentences of
-ours. They refer to each other only: nothing is ever fetched.
+What the schemas mean is decided here, by `jsonschema`. It is large, and needed only where something is wrong
+or could be, so that nothing imports this module before.
 """
 
 from __future__ import annotations
@@ -13,9 +12,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, TypeChecker
@@ -26,67 +22,7 @@ from referencing import Registry, Resource
 
 from gitrelease.core.finding import Finding, Key, Problem, key_text
 from gitrelease.documents import Document, quoted
-from gitrelease.errors import NotFound
-
-FILE_GLOBS: Mapping[str, str] = {
-    "job": "jobs/**/*.job.yaml",
-    "script": "scripts/**/*.script.yaml",
-    "workspace": "workspace.yaml",
-    "manifest": "packages/**/*.yaml",
-    "record": "items/**/*.yaml",
-}
-"""Which files of a release repository each schema describes."""
-
-EDITOR_FOLDER = "./.gitrelease/schemas"
-"""Where `init` puts the schemas, as editors name it."""
-
-_ENDING = ".schema.json"
-
-
-# The schemas and where they lie.
-
-
-def _folder() -> Traversable:
-    package = files("gitrelease")
-    shipped = package / "_schemas"
-    # A checkout has them beside the package, where people look for them.
-    return shipped if shipped.is_dir() else Path(str(package)).parent / "schemas"
-
-
-@cache
-def kinds() -> tuple[str, ...]:
-    """Name the kinds of documents that have a schema."""
-    names = (file.name for file in _folder().iterdir())
-    return tuple(sorted(name.removesuffix(_ENDING) for name in names if name.endswith(_ENDING)))
-
-
-@cache
-def schema_text(kind: str) -> bytes:
-    """Give the schema of a kind, as `init` copies it into a release repository."""
-    if kind not in kinds():
-        raise NotFound(f"there is no schema {kind!r}", hint=f"the kinds are {', '.join(kinds())}")
-    return (_folder() / f"{kind}{_ENDING}").read_bytes()
-
-
-def editor_settings(folder: str = EDITOR_FOLDER) -> bytes:
-    """Give `.vscode/settings.json` of a release repository: schemas by file name, and how files are saved.
-
-    `folder` is where the schemas are for the editor: a path, or the address of a folder.
-    """
-    settings = {
-        "yaml.schemas": {
-            f"{folder}/{kind}{_ENDING}": glob for kind, glob in FILE_GLOBS.items() if kind in kinds()
-        },
-        "yaml.schemaStore.enable": False,
-        "files.encoding": "utf8",
-        "files.eol": "\n",
-        "files.insertFinalNewline": True,
-        "[yaml]": {"editor.insertSpaces": True, "editor.tabSize": 2, "editor.detectIndentation": False},
-    }
-    return (json.dumps(settings, indent=2) + "\n").encode()
-
-
-# Checking.
+from gitrelease.schemas.shipped import kinds, schema
 
 
 def _is_integer(_: TypeChecker, value: object) -> bool:
@@ -116,13 +52,13 @@ _Checker = extend(  # type: ignore[no-untyped-call]
 
 @cache
 def _registry() -> Registry[Any]:
-    schemas = (json.loads(schema_text(kind)) for kind in kinds())
-    return Registry().with_resources((schema["$id"], Resource.from_contents(schema)) for schema in schemas)
+    every = (schema(kind) for kind in kinds())
+    return Registry().with_resources((one["$id"], Resource.from_contents(one)) for one in every)
 
 
 @cache
 def _checker(kind: str) -> Validator:
-    checker: Validator = _Checker(json.loads(schema_text(kind)), registry=_registry())
+    checker: Validator = _Checker(schema(kind), registry=_registry())
     return checker
 
 
@@ -157,7 +93,7 @@ def _fault(error: ValidationError) -> _Fault:
     )
 
 
-def validate(document: Document, kind: str) -> list[Finding]:
+def findings_in(document: Document, kind: str) -> list[Finding]:
     """Find everything in a document that its schema does not allow, in the order of the file."""
     findings: dict[Finding, None] = {}  # one fault can break two rules in the same words
     for error in _checker(kind).iter_errors(document.value):
@@ -177,13 +113,19 @@ def validate(document: Document, kind: str) -> list[Finding]:
     return sorted(findings, key=lambda one: (one.line or 0, one.column or 0, one.message))
 
 
-def value_problems(value: object, kind: str) -> list[Problem]:
-    """Find what the schema of a kind does not allow in a value that no file holds, but a commit's message."""
+def problems_in(value: object, kind: str) -> list[Problem]:
+    """Find everything in a value that the schema of its kind does not allow."""
     return [
         problem
         for error in _checker(kind).iter_errors(cast("Any", value))
         for problem in _problems(_fault(error))
     ]
+
+
+def first_error(value: Mapping[str, object], own: Mapping[str, object]) -> tuple[Key, str] | None:
+    """Say in the library's words what is wrong with a value that a schema of somebody else's describes."""
+    errors = sorted(Draft202012Validator(own).iter_errors(dict(value)), key=str)
+    return (tuple(errors[0].absolute_path), errors[0].message) if errors else None
 
 
 def _problems(fault: _Fault) -> Iterator[Problem]:
