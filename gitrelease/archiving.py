@@ -6,8 +6,9 @@ One branch, fast-forward only, so that no head is ever lost and no ref is kept p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gitrelease.core.archive import (
     ArchiveEntry,
@@ -17,17 +18,39 @@ from gitrelease.core.archive import (
     parse_entry,
 )
 from gitrelease.core.names import ARCHIVE, BlobId, CommitId, ItemKey, PackageName, RefName, item_key
-from gitrelease.core.status import Summary, parse_summary, summary_document
+from gitrelease.core.status import Glance, Packaged, Summary, parse_summary, summary_document
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import message_of, read_message
 from gitrelease.pen import Pen
 from gitrelease.repo import Commit, Repo
+
+Seen = TypeVar("Seen")
 
 
 class ArchiveUnreadable(GitReleaseError):
     """The archive does not hold what gitrelease writes there."""
 
     code = "archive-unreadable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A summary as it is kept, not yet read."""
+
+    data: bytes = field(repr=False)
+    of: str
+    """What it is, for whoever cannot read it."""
+
+    def read(self) -> Summary:
+        """Read it."""
+        return read_summary(self.data, of=self.of)
+
+    def seen(self, look: Callable[[Packaged], Seen]) -> Seen:
+        """Look at it without reading all of it; what cannot be looked at so is read, and refused as ever."""
+        try:
+            return look(Glance(json.loads(self.data)))
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            return look(self.read())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +75,11 @@ class Archive:
         data = self.repo.content(self.tip, outcome_path(package))
         return None if data is None else read_summary(data, of=f"the archive's word on {package}")
 
-    def outcomes(self) -> list[Summary]:
+    def outcomes(self) -> Iterator[Kept]:
         """Say what became of all packages that were settled without being released."""
-        if self.tip is None:
-            return []
-        entries = self.repo.list_tree(self.tip, "packages", recursive=True)
-        blobs = self.repo.blobs([entry.blob for entry in entries])
-        return [read_summary(blobs[entry.blob], of=f"the archive's {entry.path}") for entry in entries]
+        if self.tip is not None:
+            for entry, data in self.repo.read_below(self.tip, "packages"):
+                yield Kept(data=data, of=f"the archive's {entry.path}")
 
     def entries(self, *, limit: int | None = None) -> list[tuple[Commit, ArchiveEntry]]:
         """List what was settled, newest first."""

@@ -26,13 +26,26 @@ from gitrelease.core.rules import job_problems, reference_problems, script_probl
 from gitrelease.core.script import parse_script
 from gitrelease.core.workspace import Workspace, parse_workspace, workspace_problems
 from gitrelease.documents import Document, DocumentRefused, parse
-from gitrelease.errors import GitReleaseError
+from gitrelease.errors import GitReleaseError, Refused
 from gitrelease.schemas import validate
 
 MOST_ENTRIES = 1000
 """A directory holds at most as many entries: git reads and writes a directory whole (design 2)."""
 
 _SCHEMA = {Kind.JOB: "job", Kind.SCRIPT: "script", Kind.WORKSPACE: "workspace"}
+
+
+class SecretTold(Refused):
+    """What somebody wants to say holds what looks like a secret; it would be pushed like any file."""
+
+    code = "secret"
+
+
+def refuse_secrets(words: str | None) -> None:
+    """Refuse a description or an opinion that holds a secret: it becomes part of a commit, for everybody to read."""
+    found = secrets.find("message", (words or "").encode(errors="replace"))
+    if found:
+        raise SecretTold(f"in what -m says, {found[0].message}", hint="say it without; nothing was sent")
 
 
 @dataclass(frozen=True, kw_only=True)

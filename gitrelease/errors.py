@@ -59,7 +59,7 @@ class UsageError(GitReleaseError):
 
 
 class CredentialsError(GitReleaseError):
-    """Credentials are missing or were refused."""
+    """Credentials, a key to sign with among them, are missing or were refused."""
 
     exit = Exit.CREDENTIALS
     code = "credentials"

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, cast
 
-from gitrelease.commands import Desk
+from gitrelease.commands import ROOT_KEY, Desk
 from gitrelease.core.finding import key_text
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError, NotFound, Refused
@@ -75,8 +75,8 @@ def desk_of(
     repo: Repo, settings: Settings, *, say: Callable[[str], None], now: Callable[[], datetime]
 ) -> Desk:
     """Put together what every command works with, around a repository that is open."""
-    known = repo.config("gitrelease.root")
-    root = settings.root or (commit_id(known, of="gitrelease.root in git's configuration") if known else None)
+    known = repo.config(ROOT_KEY)
+    root = settings.root or (commit_id(known, of=f"{ROOT_KEY} in git's configuration") if known else None)
     pen = Pen(identity=repo.identity, signs=lambda: can_sign(repo, settings), now=now)
     return Desk(
         repo=repo,

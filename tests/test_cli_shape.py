@@ -271,7 +271,9 @@ def test_an_error_has_one_shape_as_json_and_the_same_exit_code(tmp_path: Path) -
 def test_a_defect_keeps_its_traceback_and_says_that_it_is_one(tmp_path: Path) -> None:
     # A library that breaks when it is loaded is something that nothing here can name.
     (tmp_path / "yaml").mkdir()
-    (tmp_path / "yaml" / "__init__.py").write_text("raise RuntimeError('\\x1b[31mbroken')\n", encoding="utf-8")
+    (tmp_path / "yaml" / "__init__.py").write_text(
+        "raise RuntimeError('\\x1b[31mbroken')\n", encoding="utf-8"
+    )
     ran = gitrelease("status", env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert ran.returncode == 70
     assert "Traceback" in ran.stderr

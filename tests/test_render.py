@@ -644,6 +644,11 @@ def test_what_people_say_is_said_back_to_them() -> None:
     assert packages.said(twice, PIPE).startswith(
         "dep-1 had taken back what they said of orders_20261120090000 already\n"
     )
+    asked = replace(said, say=Say.ASK, asked=(MemberId("dep-2"), MemberId("adm-1")))
+    assert packages.said(asked, PIPE).startswith(
+        "dep-1 asked reviewers for orders_20261120090000: dep-2, adm-1\n"
+    )
+    assert documents.said(asked)["asked"] == ["dep-2", "adm-1"]
 
 
 # Differences.

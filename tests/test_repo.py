@@ -1273,9 +1273,20 @@ def test_an_update_hook_that_refuses_one_ref_stops_all(
     repo: Repo, ann: Clone, server: Clone, bench: Bench
 ) -> None:
     bench.hook(server, "update", 'case "$1" in *other) echo "other is closed" >&2; exit 1;; esac')
-    with pytest.raises(PushDeclined, match="other is closed"):
+    with pytest.raises(PushDeclined) as caught:
         repo.push([create("refs/heads/fine", head(ann)), create("refs/heads/other", head(ann))])
+    # What the server said, without what git puts around it.
+    assert caught.value.said == "other is closed\nerror: hook declined to update refs/heads/other"
+    assert caught.value.hint == "ask whoever runs the server; nothing was changed"
     assert set(server.refs()) == {MAIN}
+
+
+def test_a_hook_that_refuses_without_a_word_is_named_all_the_same(
+    repo: Repo, ann: Clone, server: Clone, bench: Bench
+) -> None:
+    bench.hook(server, "pre-receive", "exit 1")
+    with pytest.raises(PushDeclined, match="pre-receive hook declined"):
+        repo.push([create("refs/heads/other", head(ann))])
 
 
 def test_a_pushing_user_setting_adds_no_ref(repo: Repo, ann: Clone, server: Clone) -> None:
@@ -1482,8 +1493,56 @@ def test_only_files_that_may_differ_are_named(repo: Repo, ann: Clone) -> None:
     assert repo.changed_paths(commit, ["j*"]) == set()
     assert (ann.path / ".git/index").read_bytes() == before
     assert repo.ignored_paths(["jobs", "scripts"]) == {"jobs/x.swp"}
+    everywhere = ["jobs", "scripts", "README.md"]
+    unkept = repo.unkept(repo.lying(["jobs", "scripts"]), everywhere)
+    assert sorted(unkept) == ["jobs/deep/er/c.job.yaml", "jobs/new\nline", "jobs/x.swp"]
+    assert repo.changed_paths(commit, everywhere, unkept) == repo.changed_paths(commit, everywhere)
+    assert repo.ignored_paths(unkept) == {"jobs/x.swp"}
+    assert repo.ignored_paths([]) == set()
     with pytest.raises(ValueError, match="no folder"):
         repo.changed_paths(commit, [])
+
+
+def test_where_git_need_not_look_again_is_not_much(repo: Repo, ann: Clone) -> None:
+    folders = ["jobs", "scripts"]
+    assert repo.unkept(repo.lying(folders), folders) == []
+    assert repo.changed_paths(head(ann), folders, []) == set()
+    ann.write({f"jobs/n{number}.job.yaml": "x" for number in range(70)})
+    assert repo.unkept(repo.lying(folders), folders) == folders  # too many to be named one by one
+    ann.git("clean", "-fdq")
+    ann.git("init", "--quiet", "jobs/own")
+    ann.write({"jobs/own/a.job.yaml": "x"})
+    assert (
+        repo.unkept(repo.lying(folders), folders) == folders
+    )  # git does not look into a repository of its own
+
+
+def test_much_is_read_at_once(repo: Repo, ann: Clone) -> None:
+    texts = {f"jobs/n{number}.job.yaml": f"text {number}\n" for number in range(5)} | {
+        "jobs/empty.job.yaml": ""
+    }
+    ann.commit(texts)
+    tip = head(ann)
+    read = {entry.path: data.decode() for entry, data in repo.read_below(tip, "jobs")}
+    assert texts.items() <= read.items()
+    assert list(repo.read_below(tip, "nowhere")) == []
+    entries = repo.list_tree(tip, "jobs")
+    with pytest.raises(TooLarge, match="more than the 2"):
+        list(repo.read_all(entries, limit=2))
+    gone = Entry(path="jobs/gone", mode="100644", id="1" * 40)
+    with pytest.raises(BadObject, match="missing"):
+        list(repo.read_all([gone]))
+
+
+def test_headings_are_first_parents_and_first_lines(repo: Repo, ann: Clone) -> None:
+    first = head(ann)
+    ann.git("commit", "--quiet", "--allow-empty", "-m", "Second\n\nMore")
+    second = head(ann)
+    told = repo.headings(second, limit=10)
+    assert [one.id for one in told] == [commit.id for commit in repo.history(second)]
+    assert (told[0].id, told[0].parent, told[0].subject) == (second, first, "Second")
+    assert told[-1].parent is None
+    assert len(repo.headings(second, limit=1)) == 1
 
 
 def test_what_is_no_file_is_named_and_links_are_not_followed(repo: Repo, ann: Clone, bench: Bench) -> None:
@@ -1491,7 +1550,10 @@ def test_what_is_no_file_is_named_and_links_are_not_followed(repo: Repo, ann: Cl
     os.mkfifo(ann.path / "jobs/deep/pipe")
     (ann.path / "jobs/link").symlink_to(bench.folder)
     (ann.path / "linked").symlink_to(ann.path / "jobs")
-    assert sorted(repo.no_files(["jobs", "linked", "nowhere"])) == ["jobs/deep", "jobs/deep/pipe"]
+    found = repo.lying(["jobs", "linked", "nowhere"])
+    assert sorted(found.no_files) == ["jobs/deep", "jobs/deep/pipe"]
+    assert found.files == {"jobs": frozenset({"a.job.yaml", "link"}), "jobs/deep": frozenset()}
+    assert found.files_called("link") == ["jobs/link"]
 
 
 def test_working_files_are_read_without_following_links(repo: Repo, ann: Clone, bench: Bench) -> None:
@@ -1632,3 +1694,107 @@ def test_no_process_is_left_behind(ann: Clone) -> None:
         ["ps", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, check=False
     )
     assert b"cat-file" not in listed.stdout
+
+
+# Many at once, and what is kept meanwhile.
+
+
+def test_a_tree_is_as_git_writes_it(repo: Repo, ann: Clone) -> None:
+    """Whatever comes, goes or turns from a file into a folder, the order is git's, and so is the id."""
+    blob = repo.write_blob(b"x")
+    names = ["a", "a-b", "a.b", "a0", "b/c", "é", "職", "Z", "z.x/y", "z-", "z0"]
+    made = repo.write_tree(None, dict.fromkeys(names, blob))
+    steps: list[dict[str, BlobId | None]] = [
+        {"a": None, "a/b": blob},
+        {"z.x/y": None},
+        {"z.x": blob},
+        {"a/b": None},
+        {"a": blob, "0": blob},
+        {"b/c": blob},
+        {"m": blob, "é": None},
+    ]
+    for edits in [{}, *steps]:
+        made = repo.write_tree(made, edits)
+        listed = ann.git("ls-tree", made)
+        again = subprocess.run(
+            ["git", "mktree"],
+            input=listed,
+            cwd=ann.path,
+            env=ann.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert again.stdout.strip() == made
+    ann.git("fsck", "--strict", "--no-dangling")
+
+
+@pytest.mark.parametrize("name", [".git", ".GIT", "git~1", ".g\u200cit", ".gitmodules\u200c/x/.git"])
+def test_no_new_name_poses_as_the_folder_of_git(repo: Repo, name: str) -> None:
+    """Beside old names that are in order."""
+    blob = repo.write_blob(b"x")
+    made = repo.write_tree(None, {"a/b": blob})
+    with pytest.raises(PathRefused):
+        repo.write_tree(made, {f"a/{name}": blob})
+
+
+def test_many_differences_at_once_are_what_each_is(repo: Repo, ann: Clone) -> None:
+    """Whether they were looked for before or not; what is not here shows where it is asked for."""
+    commits = [
+        CommitId(ann.commit({f"jobs/{n}": str(n), "x": None if n % 2 else "x"}, str(n))) for n in range(4)
+    ]
+    pairs = [(one, other) for one in (EMPTY_TREE, *commits) for other in commits]
+    alone = {pair: tuple(repo.diff(*pair)) for pair in pairs}
+    below = {pair: repo.diff(*pair, ["jobs"]) for pair in pairs}
+    assert repo.diffs(pairs) == alone
+    nowhere = ("1" * 40, commits[0])
+    repo.compare_ahead([*pairs, nowhere])
+    assert {pair: tuple(repo.diff(*pair)) for pair in pairs} == alone
+    assert {pair: repo.diff(*pair, ["jobs"]) for pair in pairs} == below
+    assert repo.diffs(pairs) == alone
+    with pytest.raises(BadObject):
+        repo.diff(*nowhere)
+
+
+def test_what_is_read_ahead_is_what_is_there(repo: Repo, ann: Clone) -> None:
+    """Objects of other kinds, and ids of nothing, are no reason to fail before they are asked for."""
+    head_ = CommitId(ann.commit({"a": "1", "b": "22"}, "more"))
+    entries = {entry.path: entry for entry in repo.list_tree(head_)}
+    repo.read_ahead(
+        [head_, repo.tree_of(head_), "1" * 40, *(entry.id for entry in entries.values() if entry.is_file)]
+    )
+    repo.walk_ahead([(head_, "jobs/a.job.yaml"), (head_, "no/such/path")])
+    assert repo.is_kept(head_)
+    assert repo.blobs([entries["a"].blob, entries["b"].blob]) == {
+        entries["a"].blob: b"1",
+        entries["b"].blob: b"22",
+    }
+    with pytest.raises(TooLarge):
+        repo.files({"b": entries["b"].blob}, limit=1)
+    with pytest.raises(BadObject):
+        repo.blobs([BlobId("1" * 40)])
+    with pytest.raises(BadObject):
+        repo.blobs([BlobId(head_)])
+
+
+def test_short_walks_end_where_those_of_git_do(repo: Repo, ann: Clone) -> None:
+    """Lines, sides and merges: what lies beyond a commit and outside of a branch is what git says."""
+    base = ann.commit({"a": "0"}, "base")
+    one = ann.commit({"a": "1"}, "one")
+    two = ann.commit({"a": "2"}, "two")
+    tree = ann.git("rev-parse", f"{two}^{{tree}}").strip()
+
+    def made(*parents: str) -> str:
+        over = [word for parent in parents for word in ("-p", parent)]
+        return ann.git("commit-tree", tree, *over, "-m", " ".join(parents)).strip()
+
+    side, log = made(base), made(two)
+    log2 = made(log, two)
+    merge, root = made(two, side), made()
+    everything = [base, one, two, side, log, log2, merge, root, made(log2, root)]
+    for tip in everything:
+        for end in everything:
+            told = ann.git("rev-list", "--topo-order", "--reverse", tip, f"^{end}").split()
+            assert [commit.id for commit in repo.beyond(CommitId(tip), [CommitId(end)])] == told
+            inside = set(ann.git("rev-list", tip).split())
+            assert repo.outside([CommitId(end)], CommitId(tip)) == {end} - inside

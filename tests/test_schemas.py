@@ -644,7 +644,7 @@ def test_they_agree_about_whatever_is_changed(data: st.DataObject) -> None:
         holder, key = data.draw(st.sampled_from(list(spots(value)) or [(value, "")]))
         match data.draw(st.sampled_from(["take away", "put beside", "replace", "repeat"])):
             case "put beside" if isinstance(holder, dict):
-                holder[data.draw(st.sampled_from(NAMES))] = data.draw(st.sampled_from(ODD))
+                holder[data.draw(st.sampled_from(NAMES))] = copy.deepcopy(data.draw(st.sampled_from(ODD)))
             case "repeat" if isinstance(holder, list):
                 holder.append(copy.deepcopy(holder[key]))
             case "take away" if holder is not value or len(value) > 1:

@@ -117,7 +117,7 @@ def _tell(text: str) -> None:
     "--status",
     type=click.Choice(["saved", "submitted", "released"]),
     required=True,
-    help="What the items are afterwards; saved ones await submit.",
+    help="What the items are afterwards: saved, which await submit. The others are not in this version.",
 )
 @click.option(
     "--on-duplicate",

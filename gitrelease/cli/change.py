@@ -19,7 +19,7 @@ from gitrelease.cli.frame import (
 )
 from gitrelease.core.item import Change
 from gitrelease.core.names import Kind
-from gitrelease.core.task import TaskState
+from gitrelease.core.task import TASK_SORTS, TaskState
 from gitrelease.errors import Exit, UsageError
 
 
@@ -34,9 +34,7 @@ from gitrelease.errors import Exit, UsageError
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]…")
 @click.option("--ref", metavar="REF", help="A pushed branch: is it a proper task or package?")
-@click.option(
-    "--pre-receive", is_flag=True, help="The refs of a push, as git hands them to a server's hook."
-)
+@click.option("--pre-receive", is_flag=True, help="The refs of a push, as git hands them to a server's hook.")
 @session
 def check(session: Session, *, paths: tuple[str, ...], ref: str | None, pre_receive: bool) -> Exit:
     """Say what is wrong with files, or with a pushed branch.
@@ -143,7 +141,7 @@ def task() -> None:
 @click.option("--change", type=click.Choice([str(one) for one in Change]))
 @click.option("--state", type=click.Choice([str(one) for one in TaskState]))
 @span_options("", "Submitted")
-@paging_options(sorts="name, version, submitted, submitter, state, change, kind")
+@paging_options(TASK_SORTS)
 @session
 def list_(
     session: Session,

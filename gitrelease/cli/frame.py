@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, wraps
@@ -173,7 +173,19 @@ def patch_options(function: Function) -> Function:
     return stat(patch(function))
 
 
-def paging_options(*, sorts: str) -> Callable[[Function], Function]:
+def interval_option(default: float) -> Callable[[Function], Function]:
+    """Add --interval, for whatever looks again and again."""
+    return click.option(
+        "--interval",
+        type=click.FloatRange(min=0.1),
+        default=default,
+        show_default=True,
+        metavar="S",
+        help="Seconds between.",
+    )
+
+
+def paging_options(sorts: Iterable[str]) -> Callable[[Function], Function]:
     """Add -L, --offset and --sort."""
 
     def add(function: Function) -> Function:
@@ -194,7 +206,7 @@ def paging_options(*, sorts: str) -> Callable[[Function], Function]:
             help="How many to pass over first.",
         )
         sort = click.option(
-            "--sort", metavar="COLUMN", help=f"One of {sorts}; -COLUMN is the other way round."
+            "--sort", metavar="COLUMN", help=f"One of {', '.join(sorts)}; -COLUMN is the other way round."
         )
         return limit(offset(sort(function)))
 

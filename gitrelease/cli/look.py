@@ -56,7 +56,13 @@ def compare(
         raise UsageError("two releases can be compared, not more")
     style = style_of(stat=stat, patch=patch)
     *before, after = [package_name(name) for name in releases]
-    found = compare(session.desk, before=before[0] if before else None, after=after, item=item)
+    found = compare(
+        session.desk,
+        before=before[0] if before else None,
+        after=after,
+        item=item,
+        only_counts=stat and not session.settings.json,
+    )
     show_comparison(session, found, style)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gitrelease.cli.frame import Session, Verb, later_command, later_option, session
+from gitrelease.cli.frame import Session, Verb, interval_option, later_command, later_option, session
 from gitrelease.errors import Exit, GitReleaseError, UsageError
 
 
@@ -19,14 +19,7 @@ from gitrelease.errors import Exit, GitReleaseError, UsageError
 )
 @click.argument("items", nargs=-1, metavar="[ITEM]…")
 @click.option("--watch", is_flag=True, help="Stay, and look again and again.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    default=10.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds between.",
-)
+@interval_option(10.0)
 @click.option("--retry", is_flag=True, help="Deploy the newest approved version of what failed.")
 @click.option("--repair", is_flag=True, help="Bring the items named back to what the ledger says.")
 @later_option("--wait", hint="look with `gitrelease status`, or stay with --watch")

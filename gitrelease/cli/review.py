@@ -15,13 +15,14 @@ from gitrelease.cli.frame import (
     complete_package,
     complete_release,
     complete_task,
+    interval_option,
     paging_options,
     patch_options,
     session,
     span_options,
 )
 from gitrelease.core.names import PackageName, package_name
-from gitrelease.core.status import Status
+from gitrelease.core.status import PACKAGE_SORTS, Status
 from gitrelease.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ message_option = click.option("-m", "--message", metavar="TEXT", default="", hel
     "--reviewer", "reviewers", metavar="P", multiple=True, help="Ask this person as well; repeatable."
 )
 @click.option("--name", metavar="N", help="The package's name.  [<first item>_<time>]")
-@click.option("--execute/--no-execute", default=None, help="Run the jobs once after they are released.")
+@click.option("--execute/--no-execute", default=None, help="Run the jobs once: not in this version.")
 @message_option
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 @session
@@ -106,7 +107,7 @@ def package() -> None:
 @click.option("--status", type=click.Choice([str(one) for one in Status]))
 @span_options("applied", "Put up for review")
 @span_options("released", "Released")
-@paging_options(sorts="name, applicant, applied, released, released-by, status")
+@paging_options(PACKAGE_SORTS)
 @session
 def list_(
     session: Session,
@@ -143,14 +144,7 @@ def list_(
 @package.command("view", cls=Verb, example="gitrelease package view orders_20261122101500 --watch")
 @package_argument
 @click.option("--watch", is_flag=True, help="Look again until it is released, failed or taken back.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    default=5.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds between.",
-)
+@interval_option(5.0)
 @session
 def view(session: Session, *, package: PackageName, watch: bool, interval: float) -> None:
     """Show a package: items, release and startup status, approvals, what is missing."""
@@ -255,8 +249,7 @@ def edit(session: Session, package: PackageName, reviewers: tuple[str, ...]) -> 
     """Ask more people to review; approvals stay."""
     from gitrelease.commands import review
 
-    said = [review.add_reviewer(session.desk, package, who) for who in reviewers]
-    _show_said(session, said[-1])
+    _show_said(session, review.add_reviewers(session.desk, package, reviewers))
 
 
 @click.command(

@@ -12,8 +12,8 @@ from typing import TypeVar
 from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
 from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
-from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, authorize
-from gitrelease.errors import Exit, GitReleaseError, RaceLost, Refused
+from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, permitted
+from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
 from gitrelease.forges import Forge
 from gitrelease.pen import Pen
 from gitrelease.reading.ledger import read_beginning
@@ -23,14 +23,16 @@ from gitrelease.targets import Target
 
 Result = TypeVar("Result")
 
+ROOT_KEY = "gitrelease.root"
+"""Where git's configuration has the trust root: what a clone believes, and the only one that a server takes."""
+
 TRIES = 8
 """How often a command gathers and decides again when somebody else was first."""
 
 
-class SigningMissing(Refused):
+class SigningMissing(CredentialsError):
     """The workspace counts only what is signed, and there is no key to sign with."""
 
-    exit = Exit.CREDENTIALS
     code = "signing"
 
 
@@ -76,10 +78,7 @@ class Desk:
 
     def allowed(self, action: Action, workspace: Workspace) -> MemberId:
         """Let whoever is at the keyboard do something, or refuse; give who it is."""
-        who = self.forge.whoami(workspace).member
-        authorize(who, action, workspace)
-        if who is None:
-            raise AssertionError("authorize lets nobody unknown do anything")
+        who = permitted(self.forge.whoami(workspace).member, action, workspace)
         if workspace.review.signatures is Signatures.REQUIRED and not self.pen.signs:
             raise SigningMissing(
                 f"the workspace {workspace.name} counts only what is signed, and git has no key to sign with",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gitrelease.commands import Desk
+from gitrelease.commands.refusals import NoSuchPackage
 from gitrelease.core.compare import Comparison, ItemComparison, Side, compare_item
 from gitrelease.core.content import Content, Held
 from gitrelease.core.item import ItemState
@@ -31,19 +32,25 @@ from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action, authorize
 from gitrelease.documents import DocumentRefused, parse
 from gitrelease.errors import GitReleaseError, NotFound, Refused
+from gitrelease.reading.counting import count_changes
 from gitrelease.reading.ledger import Ledger, receipt_of
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.sources import PREFIXES
 from gitrelease.reading.tasks import belongs
 from gitrelease.reading.trees import read_manifest, read_records, read_states
-from gitrelease.repo import Entry, Repo, TreeChange
+from gitrelease.repo import EMPTY_TREE, Entry, Repo, TreeChange
 
-PAGE = 256
-"""How many receipts are read at once on the way back through the ledger."""
+FIRST_WINDOW = 64
+"""How many receipts are looked at first on the way back through the ledger; then more each time."""
 
 
 def compare(
-    desk: Desk, *, before: PackageName | None, after: PackageName, item: str | None = None
+    desk: Desk,
+    *,
+    before: PackageName | None,
+    after: PackageName,
+    item: str | None = None,
+    only_counts: bool = False,
 ) -> Comparison:
     """Say how what production should hold after one release differs from what it should hold after another.
 
@@ -52,6 +59,7 @@ def compare(
         before: the release to start from; None is the one right before `after` in the ledger.
         after: the release to compare with it.
         item: only what this means: `kind/name`, a name, or something like one.
+        only_counts: leave out the text of the differences, as far as counting goes without it; that is much quicker.
     """
     now = desk.look()
     authorize(None, Action.LOOK, now.workspace)
@@ -60,7 +68,7 @@ def compare(
         _check_released(now, package)
     released = _find_releases(now.ledger, wanted)
     start = released[after].found if before is None else released[before].left
-    items, others = compare_trees(desk.repo, start, released[after].left, item=item)
+    items, others = compare_trees(desk.repo, start, released[after].left, item=item, only_counts=only_counts)
     return Comparison(
         before=released[after].previous if before is None else before,
         after=after,
@@ -126,9 +134,13 @@ class _Release:
     """One release: what production should hold after it, and what it should have held before."""
 
     package: PackageName
-    left: TreeId
+    last: CommitId
+    first: CommitId
+    """Its receipts."""
     found: CommitId
     """The last receipt before it."""
+    left: TreeId = EMPTY_TREE
+    """What production should hold after it, once its receipts are read."""
     previous: PackageName | None = None
     """The release before it; None when it is the first since the beginning."""
 
@@ -156,12 +168,13 @@ def _check_released(now: Situation, package: PackageName) -> None:
 def _find_releases(ledger: Ledger, wanted: Collection[PackageName]) -> dict[PackageName, _Release]:
     """Find releases in the ledger.
 
-    A tag decides nothing, so the receipts are asked, from the newest back to the oldest that is wanted.
+    A tag decides nothing, so the receipts are asked, from the newest back to the oldest that is wanted. Their
+    headings say which they are; those that count here are read.
     """
     found: dict[PackageName, _Release] = {}
     for release in _releases(ledger):
         if release.package in wanted:
-            found[release.package] = release
+            found[release.package] = _read(ledger, release)
             if len(found) == len(wanted):
                 return found
     missing = ", ".join(sorted(set(wanted) - found.keys()))
@@ -173,30 +186,46 @@ def _find_releases(ledger: Ledger, wanted: Collection[PackageName]) -> dict[Pack
 
 def _releases(ledger: Ledger) -> Iterator[_Release]:
     """Walk back through the ledger, one release at a time, each once the one before it is known."""
-    current: _Release | None = None
-    refused: set[PackageName] = set()
+    refused: set[str] = set()
+    package, last, first, found = "", ledger.tip, ledger.tip, ledger.tip
     at: CommitId | None = ledger.tip
+    window = FIRST_WINDOW
     while at is not None:
-        commits = ledger.repo.history(at, limit=PAGE)
-        for commit in commits:
-            receipt = receipt_of(commit)
-            if receipt.event is Event.ROOT or not commit.parents:
-                at = None
-                break
-            at = commit.parents[0]
-            package = receipt.package
-            if receipt.work is not Work.PACKAGE or package is None or package in refused:
+        for id_, parent, subject in ledger.repo.headings(at, limit=window):
+            at = parent
+            event, is_package, name = subject.partition(" package ")
+            if at is None or not is_package or name in refused:
                 continue
-            if receipt.event is Event.REFUSED:
-                refused.add(package)
-            elif current is not None and current.package == package:
-                current = replace(current, found=at)
-            else:
-                if current is not None:
-                    yield replace(current, previous=package)
-                current = _Release(package=package, left=commit.tree, found=at)
-    if current is not None:
-        yield current
+            if event == Event.REFUSED:
+                refused.add(name)
+                continue
+            if name != package:
+                if package:
+                    yield _release(package, last, first, found, previous=PackageName(name))
+                package, last = name, id_
+            first, found = id_, at
+        window *= 8
+    if package:
+        yield _release(package, last, first, found, previous=None)
+
+
+def _release(
+    package: str, last: CommitId, first: CommitId, found: CommitId, *, previous: PackageName | None
+) -> _Release:
+    return _Release(package=PackageName(package), last=last, first=first, found=found, previous=previous)
+
+
+def _read(ledger: Ledger, release: _Release) -> _Release:
+    """Read the first and the last receipt of a release, and see that they are what their headings say."""
+    last, first = ledger.repo.commits([release.last, release.first])
+    for commit in (last, first):
+        receipt = receipt_of(commit)
+        if (receipt.work, receipt.package) != (Work.PACKAGE, release.package):
+            raise GitReleaseError(
+                f"the ledger's {commit.id:.7} is no receipt of {release.package}, though it is headed so",
+                hint="`gitrelease verify` checks the whole ledger",
+            )
+    return replace(release, left=last.tree)
 
 
 # Packages and tasks, wherever they are.
@@ -213,9 +242,7 @@ def _manifest_of(repo: Repo, now: Situation, package: PackageName) -> Manifest:
     for place in places:
         if (read := read_manifest(repo, place, package)) is not None:
             return read[1]
-    raise NotFound(
-        f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
-    )
+    raise NoSuchPackage(package)
 
 
 def _task_commit(now: Situation, task: TaskId) -> CommitId:
@@ -243,6 +270,7 @@ def compare_trees(
     *,
     item: str | None = None,
     numbers: Mapping[ItemKey, int] | None = None,
+    only_counts: bool = False,
 ) -> tuple[list[ItemComparison], list[str]]:
     """Compare the items that two trees hold differently; paths that belong to no item come second.
 
@@ -252,6 +280,7 @@ def compare_trees(
         after: a commit or tree.
         item: only what this means.
         numbers: the versions that `after` holds where its records do not say so yet.
+        only_counts: leave out the text of the differences, as far as counting goes without it.
     """
     changed: dict[ItemKey, list[TreeChange]] = {}
     others = []
@@ -264,18 +293,19 @@ def compare_trees(
     chosen = items_meant(item, changed)
     if not chosen and item is not None and not _exists(repo, (before, after), item):
         raise NotFound(f"nothing that changed is like {item!r}", hint=f"what changed: {_some(changed)}")
-    old = read_states(repo, before, chosen)
-    new = read_states(repo, after, chosen)
-    found = []
-    for key in chosen:
+    counted = count_changes(repo, before, after, {key: changed[key] for key in chosen}) if only_counts else {}
+    rest = [key for key in chosen if key not in counted]
+    old = read_states(repo, before, rest)
+    new = read_states(repo, after, rest)
+    found: dict[ItemKey, ItemComparison | None] = {**counted}
+    for key in rest:
         documents = {main_file(key, place_of(change.path).directory) for change in changed[key]}
         state = new[key]
         number = (numbers or {}).get(key, None if state is None else state.version)
         one = _side_at(repo, before, [change.before for change in changed[key]], documents, _number(old[key]))
         other = _side_at(repo, after, [change.after for change in changed[key]], documents, number)
-        if compared := compare_item(key, one, other):
-            found.append(compared)
-    return found, others
+        found[key] = compare_item(key, one, other)
+    return [compared for key in chosen if (compared := found[key])], others
 
 
 def _side_at(
@@ -296,12 +326,12 @@ def _number(state: ItemState | None) -> int | None:
 def _compare_states(
     repo: Repo, item: ItemKey, before: ItemState | None, after: ItemState
 ) -> ItemComparison | None:
-    old = _read(repo, before.files if before else {})
-    new = _read(repo, after.files)
+    old = _files(repo, before.files if before else {})
+    new = _files(repo, after.files)
     return compare_item(item, side_of(old, version=_number(before)), side_of(new, version=after.version))
 
 
-def _read(repo: Repo, content: Content) -> dict[str, bytes]:
+def _files(repo: Repo, content: Content) -> dict[str, bytes]:
     return repo.files({path: pin.blob for path, pin in content.items()})
 
 

@@ -35,6 +35,7 @@ MOST_BYTES = 10 * 1024 * 1024
 """As much as DataArts Studio takes from a local file, packed or not (facts/dataarts.md 1.9)."""
 
 _EXPORTS = {".job": Kind.JOB, ".script": Kind.SCRIPT}
+_AGAIN = "export it from DataArts Studio again, and import that as it is"
 _STATUSES = ("saved", "submitted", "released")
 
 
@@ -125,7 +126,10 @@ def read_exports(file: Path) -> Exports:
                 f"{name} and {known.source} both hold {incoming.item}, and differ", hint="keep one of them"
             )
     if not items:
-        raise NotFound(f"{plain(str(file))} holds no .job and no .script file")
+        raise NotFound(
+            f"{plain(str(file))} holds no .job and no .script file",
+            hint="give what DataArts Studio exports, unpacked",
+        )
     if others:
         shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
         notes.append(f"left alone, as they are neither .job nor .script files: {shown}")
@@ -147,7 +151,9 @@ def _files(file: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         found = [(path, name) for path, name in named if path.suffix in _EXPORTS]
         return found, [name for path, name in named if path.suffix not in _EXPORTS]
     if not file.exists():
-        raise NotFound(f"there is no {plain(str(file))}")
+        raise NotFound(
+            f"there is no {plain(str(file))}", hint="give a .job or .script file, or a folder of them"
+        )
     if file.suffix not in _EXPORTS:
         raise ExportUnreadable(
             f"{plain(file.name)} is neither a .job nor a .script file",
@@ -158,12 +164,14 @@ def _files(file: Path) -> tuple[list[tuple[Path, str]], list[str]]:
 
 def _read(path: Path, name: str, left: int) -> bytes:
     if not path.is_file():
-        raise ExportUnreadable(f"{name} is not a plain file")
+        raise ExportUnreadable(f"{name} is not a plain file", hint="take it out of the folder")
     try:
         with path.open("rb") as stream:
             data = stream.read(left + 1)
     except OSError as problem:
-        raise ExportUnreadable(f"{name} cannot be read: {problem.strerror}") from problem
+        raise ExportUnreadable(
+            f"{name} cannot be read: {problem.strerror}", hint="see that you may read it, and import again"
+        ) from problem
     if len(data) > left:
         raise ExportUnreadable(
             f"with {name}, the files have more than the {MOST_BYTES:,} bytes that one import takes",
@@ -203,18 +211,18 @@ def _body(data: bytes, name: str) -> Mapping[str, object]:
     except UnicodeDecodeError as problem:
         line = data[: problem.start].count(b"\n") + 1
         raise ExportUnreadable(
-            f"{name}:{line}: the byte 0x{data[problem.start]:02x} is not UTF-8"
+            f"{name}:{line}: the byte 0x{data[problem.start]:02x} is not UTF-8", hint=_AGAIN
         ) from problem
     try:
         value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except json.JSONDecodeError as problem:
         raise ExportUnreadable(
-            f"{name}:{problem.lineno}:{problem.colno}: no JSON: {problem.msg}"
+            f"{name}:{problem.lineno}:{problem.colno}: no JSON: {problem.msg}", hint=_AGAIN
         ) from problem
     except (ValueError, RecursionError) as problem:
-        raise ExportUnreadable(f"{name}: {problem}") from problem
+        raise ExportUnreadable(f"{name}: {problem}", hint=_AGAIN) from problem
     if not isinstance(value, dict):
-        raise ExportUnreadable(f"{name} holds no JSON object")
+        raise ExportUnreadable(f"{name} holds no JSON object", hint=_AGAIN)
     return value
 
 

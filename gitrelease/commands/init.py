@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from gitrelease.archiving import read_archive
-from gitrelease.commands import until_first
+from gitrelease.commands import ROOT_KEY, until_first
 from gitrelease.commands.beginning import (
     Beginning,
     CannotBegin,
@@ -49,9 +49,6 @@ from gitrelease.reading.ledger import find_root, read_ledger, receipt_of
 from gitrelease.reading.sources import git_hash
 from gitrelease.reading.trees import read_document
 from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, plain
-
-ROOT_KEY = "gitrelease.root"
-"""Where a clone remembers the trust root; runners are told through GITRELEASE_ROOT."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -423,7 +420,7 @@ def _advice(workspace: Workspace, *, is_new: bool) -> Sequence[str]:
             "signatures are off: reviews protect against mistakes, not against forged names"
             + ("; with an SSH key in user.signingKey they would be required" if is_new else "")
         )
-    if not workspace.teams and len(workspace.who_may(Action.APPROVE_WORKSPACE)) < 2:
+    if len(workspace.who_may(Action.APPROVE_WORKSPACE)) < 2:
         notes.append(
             f"there is one admin only: nobody can approve their changes of {WORKSPACE_PATH}, so add another"
             " admin before you share it"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.refusals import HeldUnapproved, NoSuchPackage
 from gitrelease.core.names import CommitId, PackageName, branch
 from gitrelease.core.package import Reason, unexpected
 from gitrelease.core.review import Verdict
 from gitrelease.core.workspace import Action
-from gitrelease.errors import Exit, NotFound, Refused
+from gitrelease.errors import Exit, Refused
 from gitrelease.reading.judging import Judged, judge_branch
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.trees import difference_of
@@ -90,15 +91,16 @@ def _judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
             raise Refused(
                 f"{package} is {became.status}", hint="make a new package with `gitrelease release`"
             )
-        raise NotFound(
-            f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
-        )
+        raise NoSuchPackage(package)
     return judge_branch(desk.repo, desk.forge, now.ground, review)
 
 
 def _refusal(verdict: Verdict) -> Refused:
     if verdict.reasons:
-        return Refused(f"{verdict.package} cannot be merged: {verdict.reasons[0].message}")
+        return Refused(
+            f"{verdict.package} cannot be merged: {verdict.reasons[0].message}",
+            hint=f"`gitrelease package view {verdict.package}` shows all that is against it",
+        )
     missing = "; ".join(reason.message for reason in verdict.missing)
     return NotApproved(f"{verdict.package} is not approved yet: {missing}", hint="ask the reviewers")
 
@@ -108,11 +110,8 @@ def _merge(desk: Desk, now: Situation, judged: Judged) -> CommitId:
     package = judged.package
     if judged.review is None:
         raise AssertionError("an approved package has a review")
-    if now.unapproved_items & {planned.item for planned in package.manifest.items}:
-        raise Refused(
-            "the main branch holds items of this package as nobody approved them",
-            hint="`gitrelease rollback --unapproved` puts back what was approved",
-        )
+    if unapproved := now.unapproved_items & {planned.item for planned in package.manifest.items}:
+        raise HeldUnapproved(min(unapproved))
     tree = desk.repo.merge_trees(now.main, package.head)
     if isinstance(tree, Conflicts):
         raise Refused(
@@ -123,7 +122,8 @@ def _merge(desk: Desk, now: Situation, judged: Judged) -> CommitId:
     faults: list[Reason] = unexpected(package.manifest.difference(package.manifest_id), found)
     if faults:
         raise Refused(
-            f"merging {package.manifest.name} would not give what was approved: {faults[0].message}"
+            f"merging {package.manifest.name} would not give what was approved: {faults[0].message}",
+            hint=f"`gitrelease package revoke {package.manifest.name}`, and release its tasks again",
         )
     names = ", ".join(str(opinion.actor.member) for opinion in judged.verdict.approvals)
     message = f"Merge package {package.manifest.name}\n\nApproved by {names}.\n"

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from gitrelease.commands import ROOT_KEY
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.guarding import judge
 from gitrelease.core.moves import Move, Pusher, RefKind, finding, pusher_findings, shape_findings
@@ -25,8 +26,6 @@ from gitrelease.reading.pushes import Push, refs_moved
 from gitrelease.reading.receiving import gather_facts, people_in
 from gitrelease.repo import Repo, SignatureStatus
 
-ROOT_KEY = "gitrelease.root"
-"""Where a server remembers the trust root: the only one it takes."""
 SIGNED_KEY = "gitrelease.signedPush"
 OTHERS_KEY = "gitrelease.otherFiles"
 

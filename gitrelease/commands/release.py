@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gitrelease.checking import Draft, check_drafts
+from gitrelease.checking import Draft, check_drafts, refuse_secrets
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.refusals import HeldUnapproved, NameTaken
 from gitrelease.commands.submit import CheckFailed
 from gitrelease.core.content import Pin
 from gitrelease.core.finding import Finding, Severity, has_errors
 from gitrelease.core.item import ItemState, Record, record_document
 from gitrelease.core.names import (
+    PACKAGE,
     BlobId,
     CommitId,
+    ItemKey,
     Kind,
     MemberId,
     PackageName,
     fold,
     package_name,
-    package_ref,
 )
 from gitrelease.core.package import (
     MOST_TASKS,
@@ -78,6 +80,7 @@ def release(desk: Desk, bundle: Bundle, *, dry_run: bool = False) -> Released:
         )
     if not bundle.tasks and not bundle.everything:
         raise UsageError("say what to release", hint="name tasks, or give --all")
+    refuse_secrets(bundle.message)
     return until_first(lambda: _release(desk, bundle, dry_run=dry_run))
 
 
@@ -224,10 +227,7 @@ def _refuse_unfit(now: Situation, chosen: Sequence[TaskStanding]) -> None:
                 hint=f"somebody who may submits {task.item} again",
             )
         if task.item in now.unapproved_items:
-            raise Refused(
-                f"the main branch holds {task.item} as nobody approved it",
-                hint="`gitrelease rollback --unapproved` puts back what was approved",
-            )
+            raise HeldUnapproved(task.item)
         if one.is_stale:
             raise Refused(
                 f"{task.id} is stale: it was made from another version than the main branch holds now",
@@ -248,16 +248,13 @@ def _name(desk: Desk, now: Situation, bundle: Bundle, tasks: Sequence[Task]) -> 
         package_name(bundle.name) if bundle.name else default_name([task.item for task in tasks], desk.now())
     )
     if is_taken(now, name):
-        raise Refused(
-            f"there was a package {name} before", hint="give another --name" if bundle.name else "try again"
-        )
+        raise NameTaken(name)
     return name
 
 
 def is_taken(now: Situation, name: PackageName) -> bool:
     """Say whether a package of this name, folded, exists or ever existed."""
-    prefix = package_ref(PackageName(""))
-    if any(fold(ref.removeprefix(prefix)) == fold(name) for ref in now.refs if ref.startswith(prefix)):
+    if any(fold(ref.removeprefix(PACKAGE)) == fold(name) for ref in now.refs if ref.startswith(PACKAGE)):
         return True
     merged = any(fold(one.name) == fold(name) for one in now.merged)
     return merged or now.archive.outcome(name) is not None or now.ledger.has(name)
@@ -265,15 +262,19 @@ def is_taken(now: Situation, name: PackageName) -> bool:
 
 def plan_items(desk: Desk, now: Situation, tasks: Sequence[Task], package: PackageName) -> list[PlannedItem]:
     """Say exactly what releasing tasks does to each item, to the byte."""
-    records = read_records(desk.repo, now.approved, [task.item for task in tasks])
+    repo = desk.repo
+    records = read_records(repo, now.approved, [task.item for task in tasks])
+    repo.read_ahead(_files_of(records, tasks))
+    states = [ItemState(version=task.id.version, files=_pins(desk, task)) for task in tasks]
+    made = [
+        Record(item=task.item, state=after, package=package)
+        for task, after in zip(tasks, states, strict=True)
+    ]
+    blobs = repo.write_blobs([dump(record_document(record)) for record in made])
     planned = []
-    for task in tasks:
+    for task, after, written in zip(tasks, states, blobs, strict=True):
         record = records.get(task.item)
         before = record[1].state if record else None
-        after = ItemState(version=task.id.version, files=_pins(desk, task))
-        written = desk.repo.write_blob(
-            dump(record_document(Record(item=task.item, state=after, package=package)))
-        )
         planned.append(
             PlannedItem(
                 item=task.item,
@@ -284,11 +285,19 @@ def plan_items(desk: Desk, now: Situation, tasks: Sequence[Task], package: Packa
                 submitters=task.submitters,
                 record_before=record[0] if record else None,
                 record_after=written,
-                formatting_only=means_the_same(desk.repo, before, after),
-                allowed_secrets=allowed_secrets(desk.repo, after),
+                formatting_only=means_the_same(repo, before, after),
+                allowed_secrets=allowed_secrets(repo, after),
             )
         )
     return planned
+
+
+def _files_of(records: Mapping[ItemKey, tuple[BlobId, Record]], tasks: Sequence[Task]) -> Iterator[str]:
+    """List the files that tasks start from and lead to."""
+    for _, record in records.values():
+        yield from (pin.blob for pin in record.state.files.values())
+    for task in tasks:
+        yield from (held for held in task.after.values() if ":" not in held)
 
 
 def _pins(desk: Desk, task: Task) -> Mapping[str, Pin]:

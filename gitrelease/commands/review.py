@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
 from gitrelease.commands.merge import MergeResult, merge_if_approved
+from gitrelease.commands.refusals import NoSuchPackage
 from gitrelease.commands.release import check_reviewer
 from gitrelease.commands.views import summarize
 from gitrelease.core.archive import ArchiveEntry, Settlement
@@ -20,7 +23,7 @@ from gitrelease.core.names import (
 from gitrelease.core.review import Review, Say
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action
-from gitrelease.errors import NotFound, Refused
+from gitrelease.errors import Refused
 from gitrelease.forges import Statement
 from gitrelease.reading.judging import Judged, judge_branch, number_faults
 from gitrelease.reading.situation import Situation
@@ -40,6 +43,8 @@ class Said:
     merged: MergeResult | None = None
     is_late: bool = False
     """Whether the package is merged already, so that a no closes nothing; it keeps sync from applying it."""
+    asked: tuple[MemberId, ...] = ()
+    """Who was asked to review, also those who had been before."""
 
 
 def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
@@ -54,9 +59,7 @@ def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
     became = now.ledger.holdings.summary(package) or now.archive.outcome(package)
     if became is not None:
         raise Refused(f"{package} is {became.status}", hint="make a new package with `gitrelease release`")
-    raise NotFound(
-        f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
-    )
+    raise NoSuchPackage(package)
 
 
 def judge(desk: Desk, now: Situation, package: PackageName) -> Judged:
@@ -66,6 +69,7 @@ def judge(desk: Desk, now: Situation, package: PackageName) -> Judged:
 
 def approve(desk: Desk, package: PackageName, *, message: str = "") -> Said:
     """Say yes to exactly what the package holds now; with autoMerge the last yes that was missing merges."""
+    refuse_secrets(message)
     said = until_first(lambda: _approve(desk, package, message))
     merged = until_first(lambda: merge_if_approved(desk, package))
     return replace(said, merged=merged)
@@ -76,8 +80,8 @@ def _approve(desk: Desk, package: PackageName, message: str) -> Said:
     who = desk.allowed(Action.APPROVE, now.workspace)
     judged = _still_judged(desk, now, package)
     if judged.review is None:
-        raise Refused(f"{package} has no review")
-    if who in judged.package.authors | judged.package.manifest.claimed_authors:
+        raise NoSuchPackage(package)
+    if who in judged.package.makers:
         raise Refused(
             f"{who} made part of {package}, and nobody approves their own work", hint="ask another reviewer"
         )
@@ -104,11 +108,13 @@ def _still_judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
 
 def reject(desk: Desk, package: PackageName, *, message: str) -> Said:
     """Say no, and close the package; its tasks are pending again."""
+    refuse_secrets(message)
     return until_first(lambda: _close(desk, package, Say.REJECT, message))
 
 
 def revoke(desk: Desk, package: PackageName, *, message: str = "") -> Said:
     """Take an unreleased package back; its tasks are pending again."""
+    refuse_secrets(message)
     return until_first(lambda: _close(desk, package, Say.REVOKE, message))
 
 
@@ -116,30 +122,24 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     now = desk.look()
     settlement = Settlement.REJECTED if say is Say.REJECT else Settlement.REVOKED
     became = now.archive.outcome(package)
-    who = desk.forge.whoami(now.workspace).member
+    known = desk.forge.whoami(now.workspace).member
     if (
         became is not None
         and became.status == str(settlement)
         and package_ref(package) not in now.refs
-        and who
+        and known
     ):
-        return Said(package=package, head=now.main, say=say, by=who, was_said=True)
-    if say is Say.REJECT:
-        who = desk.allowed(Action.APPROVE, now.workspace)
-        if any(one.name == package for one in now.merged):
-            return _object(desk, now, package, who, message)
+        return Said(package=package, head=now.main, say=say, by=known, was_said=True)
+    who = desk.allowed(Action.APPROVE if say is Say.REJECT else Action.REVOKE_OWN, now.workspace)
+    if say is Say.REJECT and any(one.name == package for one in now.merged):
+        return _object(desk, now, package, who, message)
     judged = judge(desk, now, package)
     review = judged.review
     if review is None:
-        raise NotFound(f"there is no package {package}")
-    authors = judged.package.authors | judged.package.manifest.claimed_authors
-    if say is Say.REVOKE:
-        who = desk.allowed(Action.REVOKE_OWN, now.workspace)
-        if who not in authors:
-            who = desk.allowed(Action.REVOKE_ANY, now.workspace)
-    if who is None:
-        raise AssertionError("authorize lets nobody unknown do anything")
-    if say is Say.REJECT and who in authors:
+        raise NoSuchPackage(package)
+    if say is Say.REVOKE and who not in judged.package.makers:
+        desk.allowed(Action.REVOKE_ANY, now.workspace)
+    if say is Say.REJECT and who in judged.package.makers:
         raise Refused(
             f"{who} made part of {package}", hint=f"take it back: `gitrelease package revoke {package}`"
         )
@@ -165,7 +165,7 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
 def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, message: str) -> Said:
     """Say no to what was merged; it counts until sync has started, and nothing can be closed any more (design 4)."""
     judged = _still_judged(desk, now, package)
-    if who in judged.package.authors | judged.package.manifest.claimed_authors:
+    if who in judged.package.makers:
         raise Refused(f"{who} made part of {package}", hint="ask another reviewer to say no")
     return replace(_say(desk, now, judged, who, Say.REJECT, message), is_late=True)
 
@@ -193,6 +193,7 @@ def _say(desk: Desk, now: Situation, judged: Judged, who: MemberId, say: Say, me
 
 def withdraw(desk: Desk, package: PackageName, *, message: str = "") -> Said:
     """Take back what one said of a package, a yes or a no."""
+    refuse_secrets(message)
 
     def attempt() -> Said:
         now = desk.look()
@@ -202,27 +203,35 @@ def withdraw(desk: Desk, package: PackageName, *, message: str = "") -> Said:
     return until_first(attempt)
 
 
-def add_reviewer(desk: Desk, package: PackageName, reviewer: str) -> Said:
-    """Ask one more person to review; the head stays, and so do the approvals."""
+def add_reviewers(desk: Desk, package: PackageName, reviewers: Sequence[str]) -> Said:
+    """Ask more people to review, all in one statement; the head stays, and so do the approvals."""
 
     def attempt() -> Said:
         now = desk.look()
         who = desk.allowed(Action.RELEASE, now.workspace)
         judged = judge(desk, now, package)
         if judged.review is None:
-            raise NotFound(f"there is no package {package}")
-        authors = judged.package.authors | judged.package.manifest.claimed_authors
-        asked = check_reviewer(now.workspace, reviewer, authors)
+            raise NoSuchPackage(package)
+        makers = judged.package.makers
+        asked = tuple(dict.fromkeys(check_reviewer(now.workspace, one, makers) for one in reviewers))
         known = {*judged.package.manifest.reviewers, *judged.review.asked}
-        if asked not in known:
+        fresh = tuple(one for one in asked if one not in known)
+        if fresh:
             statement = Statement(
                 say=Say.ASK,
                 workspace=now.workspace.id,
                 root=now.ledger.root,
                 manifest=judged.package.manifest_id,
-                asks=(asked,),
+                asks=fresh,
             )
             desk.forge.say(judged.review, statement)
-        return Said(package=package, head=judged.package.head, say=Say.ASK, by=who, was_said=asked in known)
+        return Said(
+            package=package,
+            head=judged.package.head,
+            say=Say.ASK,
+            by=who,
+            was_said=not fresh,
+            asked=asked,
+        )
 
     return until_first(attempt)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.refusals import HeldUnapproved, NameTaken
 from gitrelease.commands.release import (
     Released,
     check_plan,
@@ -28,15 +30,16 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Manifest, PlannedItem, Purpose, RestoredPath, default_name
 from gitrelease.core.rollback import items_to_roll_back
-from gitrelease.core.task import Task, highest
+from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task
 from gitrelease.core.workspace import Action
 from gitrelease.documents import set_version
 from gitrelease.errors import NotFound, Refused, UsageError
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.standing import item_meant, read_standings
-from gitrelease.reading.tasks import open_task_refs, read_tasks, task_message
+from gitrelease.reading.tasks import highest_numbers, open_task_refs, read_tasks, task_message
 from gitrelease.reading.trees import held, read_manifest, read_states
-from gitrelease.repo import RefMove
+from gitrelease.repo import RefMove, plain
+from gitrelease.repo.objects import has_surrogates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ def rollback(desk: Desk, request: RollbackRequest, *, dry_run: bool = False) -> 
     """Propose to go back: to before a release, or to what was approved where the main branch holds other."""
     if request.unapproved == (request.package is not None):
         raise UsageError("say what to roll back", hint="name a package, or give --unapproved")
+    refuse_secrets(request.message)
     if request.unapproved:
         return until_first(lambda: _restore(desk, request, dry_run=dry_run))
     return until_first(lambda: _roll_back(desk, request, dry_run=dry_run))
@@ -77,10 +81,7 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
     if not chosen:
         raise Refused(f"everything is as it was before {name}", hint="there is nothing to roll back")
     if unapproved := now.unapproved_items & {planned.item for planned in chosen}:
-        raise Refused(
-            f"the main branch holds {min(unapproved)} as nobody approved it",
-            hint="`gitrelease rollback --unapproved` puts back what was approved first",
-        )
+        raise HeldUnapproved(min(unapproved))
     tasks = _tasks(desk, now, chosen, states, name)
     standings = read_standings(desk.repo, desk.forge, now)
     if old := same_package(standings.packages, {task.commit for task in tasks}, who):
@@ -121,7 +122,10 @@ def _released(desk: Desk, now: Situation, name: PackageName) -> Manifest:
     if read is None:
         summary = now.ledger.holdings.summary(name) or now.archive.outcome(name)
         if summary is not None:
-            raise Refused(f"{name} is {summary.status}: there is nothing of it to roll back")
+            raise Refused(
+                f"{name} is {summary.status}: there is nothing of it to roll back",
+                hint="`gitrelease package list --status successful` shows what there is",
+            )
         raise NotFound(
             f"no package {name} was released", hint="`gitrelease package list --status successful`"
         )
@@ -144,24 +148,24 @@ def _tasks(
 ) -> list[Task]:
     """Make a task of each item that goes back, or take the one that a run before this one made."""
     items = [planned.item for planned in chosen]
-    settled = now.archive.numbers(items)
+    recorded = {item: state.version if (state := states[item]) else 0 for item in items}
+    numbers = highest_numbers(now.refs, now.archive, recorded)
     waiting = open_task_refs(now.refs)
     made: dict[TaskId, CommitId] = {}
     for planned in chosen:
         state = states[planned.item]
-        mine = {id_.version: commit for id_, commit in waiting.items() if id_.item == planned.item}
-        top = highest(
-            recorded=state.version if state else 0, settled=settled.get(planned.item, 0), waiting=list(mine)
-        )
-        words = f"Roll back {planned.item} to before {name}"[:128]
-        if top in mine and _is_ours(desk, mine[top], words, now.main):
-            made[TaskId(item=planned.item, version=top)] = mine[top]
+        newest = TaskId(item=planned.item, version=numbers[planned.item])
+        words = f"Roll back {planned.item} to before {name}"[:DESCRIPTION_CHARACTERS]
+        if newest in waiting and _is_ours(desk, waiting[newest], words, now.main):
+            made[newest] = waiting[newest]
             continue
-        id_ = TaskId(item=planned.item, version=top + 1)
+        id_ = TaskId(item=planned.item, version=newest.version + 1)
         made[id_] = _freeze(desk, now, id_, planned.before, state, words)
     tasks, malformed = read_tasks(desk.repo, desk.forge, made, now.workspace)
     if malformed:
-        raise Refused(malformed[0].reason.message)
+        raise Refused(
+            malformed[0].reason.message, hint=f"`gitrelease check --ref {malformed[0].ref}` says more"
+        )
     return sorted(tasks, key=lambda task: items.index(task.item))
 
 
@@ -203,7 +207,7 @@ def _numbered(desk: Desk, state: ItemState | None, version: int) -> dict[str, Bl
 def _name(desk: Desk, now: Situation, request: RollbackRequest, items: Sequence[ItemKey]) -> PackageName:
     name = package_name(request.name) if request.name else default_name(items, desk.now())
     if is_taken(now, name):
-        raise Refused(f"there was a package {name} before", hint="give another --name, or try again")
+        raise NameTaken(name)
     return name
 
 
@@ -217,6 +221,11 @@ def _restore(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released
         )
     restores = []
     for change in now.unapproved:
+        if has_surrogates(change.path):
+            raise Refused(
+                f"the main branch holds {plain(change.path)!r}, whose name is no UTF-8, so that no package can name it",
+                hint="whoever runs the server takes it away with git; nothing else stands in the way",
+            )
         entry = desk.repo.tree_entry(now.approved, change.path)
         restores.append(
             RestoredPath(
@@ -233,7 +242,7 @@ def _restore(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released
             )
     name = package_name(request.name) if request.name else package_name(f"restore_{desk.now():%Y%m%d%H%M%S}")
     if is_taken(now, name):
-        raise Refused(f"there was a package {name} before", hint="give another --name, or try again")
+        raise NameTaken(name)
     draft = Manifest(
         name=name,
         workspace=now.workspace.id,

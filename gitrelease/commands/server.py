@@ -20,7 +20,7 @@ from time import monotonic, sleep
 
 import gitrelease
 from gitrelease.archiving import read_archive
-from gitrelease.commands.receiving import ROOT_KEY
+from gitrelease.commands import ROOT_KEY
 from gitrelease.core.names import HEADS, LEDGER, WORKSPACE_PATH, CommitId, branch
 from gitrelease.errors import GitReleaseError, Refused
 from gitrelease.reading.ledger import read_ledger

@@ -21,7 +21,6 @@ from gitrelease.core.ledger import (
 )
 from gitrelease.core.names import (
     ARCHIVE,
-    SUBMIT,
     CommitId,
     ItemKey,
     PackageName,
@@ -29,6 +28,7 @@ from gitrelease.core.names import (
     package_ref,
     release_tag,
     review_ref,
+    task_ref,
 )
 from gitrelease.core.package import Manifest
 from gitrelease.core.plan import FAILING, OutcomeStatus
@@ -145,13 +145,13 @@ def _tasks_to_settle(
     found: list[tuple[SettledTask, RefName | None]] = []
     waiting = open_task_refs(refs)
     for planned in manifest.items:
-        ref = RefName(f"{SUBMIT}{planned.id}")
+        ref = task_ref(planned.id)
         settled = SettledTask(
             id=planned.id, commit=planned.task, settlement=Settlement.RELEASED, package=package
         )
         found.append((settled, ref if refs.get(ref) == planned.task else None))
         found += [
-            (SettledTask(id=id_, commit=commit, settlement=Settlement.SUPERSEDED), RefName(f"{SUBMIT}{id_}"))
+            (SettledTask(id=id_, commit=commit, settlement=Settlement.SUPERSEDED), task_ref(id_))
             for id_, commit in waiting.items()
             if id_.item == planned.item and id_.version < planned.id.version
         ]

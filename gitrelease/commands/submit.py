@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gitrelease.checking import Draft, check_drafts, crowded
+from gitrelease.checking import Draft, check_drafts, crowded, refuse_secrets
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.refusals import HeldUnapproved
 from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.item import Change, ItemState, change_between, document_path
@@ -151,6 +152,7 @@ def submit(desk: Desk, request: Request, *, dry_run: bool = False) -> SubmitResu
         )
     if request.description is not None and ("\n" in request.description or not request.description.strip()):
         raise UsageError("a description is one line of text", hint='write -m "why this changes"')
+    refuse_secrets(request.description)
     if not request.items and not request.everything:
         raise UsageError("say what to submit", hint="name items, or give --all")
     return until_first(lambda: _submit(desk, request, dry_run=dry_run))
@@ -347,14 +349,14 @@ def _version(
             hint="choose another name; some file systems cannot hold both",
         )
     if item in now.unapproved_items:
-        raise Refused(
-            f"the main branch holds {item} as nobody approved it",
-            hint="`gitrelease rollback --unapproved` puts back what was approved",
-        )
+        raise HeldUnapproved(item)
     document = find_document(source, item, state)
     if request.delete:
         if item.kind is Kind.WORKSPACE:
-            raise Refused("a workspace cannot be deleted")
+            raise Refused(
+                "a workspace cannot be deleted",
+                hint="a release repository that is done with is archived whole",
+            )
         if document is not None and isinstance(source, AtCommit):
             raise Refused(f"{item} is still there at {request.ref}", hint="delete its files in that commit")
         if state is None or not state.exists:

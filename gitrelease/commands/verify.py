@@ -8,6 +8,7 @@ that does not hold is listed; nothing that somebody pushed ends the walk.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from gitrelease.archiving import read_archive
@@ -32,11 +33,13 @@ from gitrelease.reading.accounting import items_of
 from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import mappings_of, read_deployable
 from gitrelease.reading.ledger import Ledger, LedgerMissing
+from gitrelease.reading.milestones import Milestone, keep, recall
 from gitrelease.reading.production import drift
 from gitrelease.reading.replay import Past, replay
 from gitrelease.reading.settlements import Settlements
 from gitrelease.reading.situation import fold
 from gitrelease.reading.trees import guarded_difference, held, read_states
+from gitrelease.repo import Tag
 
 _OFFLINE = "git"
 """The type of target whose state a clone has: only that can be compared without a network."""
@@ -77,8 +80,16 @@ class VerifyResult:
         return Exit.DONE if self.ok else Exit.REFUSED
 
 
-def verify(desk: Desk) -> VerifyResult:
+def verify(desk: Desk, *, goes_on: bool = False) -> VerifyResult:
     """Check the whole past and the present, from the refs as last fetched, without the network.
+
+    Args:
+        desk: the clone.
+        goes_on: whether to begin where this clone was last found to be in order, not at the trust root, and to
+            note how far it is now; else nothing is left behind. What is known from then, verdicts on
+            signatures among it, is as good as the clone's own files; whoever does not want to rely on those
+            begins at the root. The refs as they are now are looked at either way, but for branches of
+            production where neither they nor the ledger moved.
 
     Raises:
         LedgerMissing: there is neither a ledger here nor a trust root that one should descend from.
@@ -100,14 +111,19 @@ def verify(desk: Desk) -> VerifyResult:
     pasts: list[Past] = []
     with Listing(broken=broken, promise=4, ref=LEDGER, what="the ledger"):
         first = _first(desk, tip, broken)
+    known = recall(desk.repo, first, tip) if goes_on else None
+    is_still_there = known is not None and known.past.at.id == tip
     with Listing(broken=broken, promise=4, ref=LEDGER, what=f"the trust root {first:.7}"):
-        pasts.append(replay(desk.repo, tip, first))
+        pasts.append(replay(desk.repo, tip, first, past=known.past if known else None))
     if not pasts:
         return _result(desk, desk.root or first, None, broken)
     past = pasts[0]
     authorize(None, Action.LOOK, past.workspace)
     broken += past.broken
     present = _Present(desk=desk, refs=refs, past=past)
+    if known is not None:
+        present.since, present.released, present.signatures = known.archive, known.released, known.settled
+        present.seen = known.production if is_still_there else {}
     main = branch(past.main)
     for promise, ref, found in (
         (2, main, present.history()),
@@ -119,13 +135,15 @@ def verify(desk: Desk) -> VerifyResult:
         with Listing(broken=broken, promise=promise, ref=ref, what="it cannot be checked to the end"):
             for one in found:  # one by one, so that what was found before something breaks is kept
                 broken.append(one)
+    if goes_on and not broken:
+        keep(desk.repo, present.milestone())
     return _result(desk, desk.root or first, past, broken, signatures=present.signatures)
 
 
 def _first(desk: Desk, tip: CommitId, broken: list[Broken]) -> CommitId:
     """Find the receipt to begin with: the trust root, or the first one where the root is not there."""
-    chain = [commit.id for commit in desk.repo.history(tip)]
-    desk.say(f"replaying {len(chain)} receipts")
+    chain = desk.repo.first_parent_ids(tip)
+    desk.say(f"{len(chain)} receipts")
     if desk.root is not None and desk.root in chain:
         return desk.root
     if desk.root is not None:
@@ -163,6 +181,12 @@ class _Present:
     past: Past
     signatures: int = 0
     """How many good signatures were met that the past did not count."""
+    since: CommitId | None = None
+    """Up to which entry the archive was found to be in order before."""
+    released: frozenset[PackageName] = frozenset()
+    """What the archive says was released, as far as it was looked at."""
+    seen: Mapping[RefName, CommitId] = field(default_factory=dict)
+    """The branches of production that were found to hold what the ledger says, where they stood then."""
     workspaces: list[Workspace] = field(init=False)
     """Every workspace that anybody could have settled something under, the first one first."""
 
@@ -181,7 +205,7 @@ class _Present:
             yield self._lost("is gone; it only ever grows")
             return
         tip = CommitId(self.refs[self._main])
-        kept = {commit.id for commit in self.desk.repo.history(tip)}
+        kept = set(self.desk.repo.first_parent_ids(tip))
         if self.past.taken_over not in kept:
             yield self._lost(
                 f"does not grow from {self.past.taken_over:.7}, which was taken over: it was rewritten"
@@ -254,6 +278,9 @@ class _Present:
             if known.event is Event.FINISHED
         }
         there = {ref: id_ for ref, id_ in self.refs.items() if ref.startswith(RELEASE_TAGS)}
+        read: Mapping[RefName, Tag] = {}
+        with suppress(*MALFORMED):  # then each is read by itself, and that one is named
+            read = self.desk.repo.read_tags({ref: id_ for ref, id_ in there.items() if ref in expected})
         for ref in sorted(expected.keys() | there.keys()):
             known = expected.get(ref)
             if known is None:
@@ -264,13 +291,13 @@ class _Present:
             elif ref not in there:
                 yield Broken(promise=2, ref=ref, why=f"is gone; it stood at {known.merge:.7}")
             else:
-                fault = self._tag_fault(ref, there[ref], known.merge)
+                fault = self._tag_fault(ref, there[ref], known.merge, read.get(ref))
                 if fault is not None:
                     yield Broken(promise=4, ref=ref, why=fault)
 
-    def _tag_fault(self, ref: RefName, id_: str, merge: CommitId) -> str | None:
+    def _tag_fault(self, ref: RefName, id_: str, merge: CommitId, tag: Tag | None) -> str | None:
         try:
-            tag = self.desk.repo.read_tags({ref: id_}).get(ref)
+            tag = tag or self.desk.repo.read_tags({ref: id_}).get(ref)
         except MALFORMED as wrong:
             return f"cannot be read: {wrong}"
         if tag is None or tag.target != merge:
@@ -282,18 +309,19 @@ class _Present:
 
     def archive(self) -> Iterator[Broken]:
         """Find entries that do not follow, and releases that only the archive or only the ledger knows."""
-        released: set[PackageName] = set()
-        if ARCHIVE in self.refs:
-            tip = CommitId(self.refs[ARCHIVE])
-            walk = Settlements(repo=self.desk.repo, workspaces=self.workspaces, tip=tip)
+        tip = CommitId(self.refs[ARCHIVE]) if ARCHIVE in self.refs else None
+        if self.since is not None and (tip is None or not self.desk.repo.is_first_parent(self.since, tip)):
+            self.since, self.released, self.signatures = None, frozenset(), 0
+        if tip is not None:
+            walk = Settlements(repo=self.desk.repo, workspaces=self.workspaces, tip=tip, since=self.since)
             yield from walk.faults()
-            released = walk.released
+            self.released |= walk.released
             self.signatures += walk.signatures
         finished = {name for name, known in self.past.packages.items() if known.event is Event.FINISHED}
-        for name in sorted(released - finished):
+        for name in sorted(self.released - finished):
             why = f"lacks {name}, which the archive says was released: it was rewound or replaced"
             yield Broken(promise=4, ref=LEDGER, why=why)
-        for name in sorted(finished - released):
+        for name in sorted(finished - self.released):
             yield Broken(
                 promise=2, ref=ARCHIVE, why=f"lacks {name}, which was released: it was rewound or replaced"
             )
@@ -313,6 +341,8 @@ class _Present:
 
     def _target(self, settings: TargetSettings) -> Iterator[Broken]:
         ref = RefName(f"{DEPLOY}{settings.name}")
+        if ref in self.refs and self.seen.get(ref) == self.refs[ref]:
+            return
         holdings: Mapping[ItemKey, Holding] = self._ledger().holdings.all_of(settings.name)
         given = {item: holding.deployed for item, holding in holdings.items()}
         seen = self.desk.connect(settings).observe_all()
@@ -329,6 +359,19 @@ class _Present:
                 why = f"holds other bytes of {item} than were released to it"
             yield Broken(promise=1, ref=ref, why=why)
         yield from self._other_files(ref, {*given, *coming})
+
+    def milestone(self) -> Milestone:
+        """Say how far everything was found to be in order."""
+        targets = (f"{DEPLOY}{settings.name}" for settings in self.past.effective.targets)
+        tips = {RefName(ref): CommitId(self.refs[RefName(ref)]) for ref in targets if ref in self.refs}
+        archive = self.refs.get(ARCHIVE)
+        return Milestone(
+            past=self.past,
+            archive=None if archive is None else CommitId(archive),
+            released=self.released,
+            settled=self.signatures,
+            production=tips,
+        )
 
     def _being_released(self, settings: TargetSettings) -> dict[ItemKey, Digest | None]:
         """Say what a runner that is at work may have given the target by now."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Generic, TypeVar
 
+from gitrelease.archiving import Kept
 from gitrelease.commands import Desk
+from gitrelease.commands.refusals import NoSuchPackage
 from gitrelease.core.archive import Settlement
 from gitrelease.core.item import Change
 from gitrelease.core.names import CommitId, Kind, MemberId, PackageName, TaskId
@@ -15,6 +18,8 @@ from gitrelease.core.people import Person
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.search import rank
 from gitrelease.core.status import (
+    PACKAGE_SORTS,
+    Packaged,
     Status,
     Summary,
     SummaryItem,
@@ -23,15 +28,16 @@ from gitrelease.core.status import (
     startup_of,
     status_of,
 )
-from gitrelease.core.task import Task, TaskStanding, TaskState
+from gitrelease.core.task import TASK_SORTS, Task, TaskStanding, TaskState
 from gitrelease.core.workspace import Action, Workspace, authorize
-from gitrelease.errors import GitReleaseError, NotFound, UsageError
+from gitrelease.errors import GitReleaseError, UsageError
 from gitrelease.reading.judging import Judged, judge_branch
 from gitrelease.reading.situation import Merged, Situation
 from gitrelease.reading.standing import Standings, read_standings
 from gitrelease.reading.tasks import read_tasks
 
 Shown = TypeVar("Shown")
+Sorted = TypeVar("Sorted")
 
 
 def person_of(workspace: Workspace, who: MemberId) -> Person:
@@ -72,7 +78,7 @@ def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = F
                 submitted_at=task.submitted_at if task else None,
                 task=planned.task,
                 release=OutcomeStatus.PENDING,
-                startup=startup_of(manifest, planned.item, planned.change),
+                startup=startup_of(planned.item, planned.change),
             )
         )
     return Summary(
@@ -149,28 +155,6 @@ _SETTLED = {
     TaskState.SUPERSEDED: Settlement.SUPERSEDED,
 }
 
-_TASK_SORTS: Mapping[str, Callable[[TaskStanding], object]] = {
-    "name": lambda one: (one.task.item.name, one.task.id.version),
-    "version": lambda one: one.task.id.version,
-    "submitted": lambda one: one.task.submitted_at,
-    "submitter": lambda one: str(one.task.submitter.person),
-    "state": lambda one: one.state,
-    "change": lambda one: one.task.change,
-    "kind": lambda one: one.task.item.kind,
-}
-
-_PACKAGE_SORTS: Mapping[str, Callable[[Summary], object]] = {
-    "name": lambda one: one.name,
-    "applicant": lambda one: str(one.applicant),
-    "applied": lambda one: one.applied_at,
-    "released": lambda one: (one.released_at is not None, one.released_at or one.applied_at),
-    "released-by": lambda one: str(one.released_by or ""),
-    "status": lambda one: one.status,
-}
-
-TASK_SORTS = tuple(_TASK_SORTS)
-PACKAGE_SORTS = tuple(_PACKAGE_SORTS)
-
 
 def list_tasks(desk: Desk, wanted: TaskFilter, paging: Paging) -> tuple[Listed[TaskStanding], Standings]:
     """List tasks: those that have a branch, or those that were settled in the way that is asked for."""
@@ -190,8 +174,9 @@ def list_tasks(desk: Desk, wanted: TaskFilter, paging: Paging) -> tuple[Listed[T
         and wanted.submitted.has(one.task.submitted_at)
     ]
     found = _fuzzy(found, wanted.name, lambda one: one.task.item.name)
-    found = _sorted(found, paging, _TASK_SORTS, None if wanted.name else "-submitted")
-    return _page(found, paging), standings
+    order = _order(paging, TASK_SORTS, None if wanted.name else "-submitted")
+    shown = found if order is None else _sorted(found, order, order.column)
+    return _page(shown, paging), standings
 
 
 def _settled_tasks(desk: Desk, now: Situation, settlement: Settlement) -> list[TaskStanding]:
@@ -212,7 +197,9 @@ def _settled_tasks(desk: Desk, now: Situation, settlement: Settlement) -> list[T
 
 def _proven(now: Situation, tasks: Sequence[Task]) -> list[Task]:
     """Show who submitted what was released as the ledger has it: keys and members may be others by now."""
-    known = {shown.task: shown.submitter for one in now.ledger.holdings.summaries() for shown in one.items}
+    known = {
+        shown.task: shown.submitter for one in now.ledger.holdings.summaries() for shown in one.read().items
+    }
     return [
         replace(task, submitter=replace(task.submitter, person=known[task.commit]))
         if task.submitter.member is None and task.commit in known
@@ -253,41 +240,70 @@ def list_packages(desk: Desk, wanted: PackageFilter, paging: Paging) -> Listed[S
     reviewer = wanted.reviewer
     if reviewer == "@me":
         reviewer = str(desk.forge.whoami(now.workspace).person)
-    found = [
-        one
-        for one in all_packages(desk, now)
-        if (wanted.status is None or one.status is wanted.status)
-        and (wanted.applicant is None or is_person(one.applicant, wanted.applicant))
-        and (reviewer is None or any(is_person(person, reviewer) for person in one.reviewers))
-        and (
-            wanted.released_by is None or (one.released_by and is_person(one.released_by, wanted.released_by))
+
+    def is_wanted(one: Packaged) -> bool:
+        return (
+            (wanted.status is None or one.status == wanted.status)
+            and (wanted.applicant is None or is_person(one.applicant, wanted.applicant))
+            and (reviewer is None or any(is_person(person, reviewer) for person in one.reviewers))
+            and (
+                wanted.released_by is None
+                or (one.released_by is not None and is_person(one.released_by, wanted.released_by))
+            )
+            and wanted.applied.has(one.applied_at)
+            and wanted.released.has(one.released_at)
         )
-        and wanted.applied.has(one.applied_at)
-        and wanted.released.has(one.released_at)
-    ]
-    found = _fuzzy(found, wanted.name, lambda one: one.name)
-    found = _sorted(found, paging, _PACKAGE_SORTS, None if wanted.name else "-applied")
-    return _page(found, paging)
+
+    order = _order(paging, PACKAGE_SORTS, None if wanted.name else "-applied")
+
+    def look(one: Packaged) -> _Look:
+        return _Look(
+            name=one.name, is_wanted=is_wanted(one), rank=None if order is None else order.column(one)
+        )
+
+    found = _fuzzy(_wanted_packages(desk, now, look), wanted.name, lambda one: one[0].name)
+    page = _page(_sorted(found, order, lambda one: one[0].rank), paging)
+    shown = tuple(one.read() if isinstance(one, Kept) else one for _, one in page.items)
+    return Listed(items=shown, total=page.total, limit=page.limit, offset=page.offset)
 
 
-def all_packages(desk: Desk, now: Situation) -> list[Summary]:
-    """Put together every package there is or was, each once."""
-    found: dict[PackageName, Summary] = {one.name: one for one in now.archive.outcomes()}
-    found.update({one.name: one for one in now.ledger.holdings.summaries()})
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What a list has to know of a package, whether or not it is shown."""
+
+    name: PackageName
+    is_wanted: bool
+    rank: object
+    """What it is sorted by."""
+
+
+def _wanted_packages(
+    desk: Desk, now: Situation, look: Callable[[Packaged], _Look]
+) -> list[tuple[_Look, Kept | Summary]]:
+    """Find the packages that are wanted among all there are or were, each once.
+
+    The settled ones are many: each is looked at and let go, and only those on the page are read in full.
+    """
+    found: dict[PackageName, tuple[_Look, Kept | Summary] | None] = {}
+
+    def add(one: Kept | Summary) -> None:
+        seen = one.seen(look) if isinstance(one, Kept) else look(one)
+        found[seen.name] = (seen, one) if seen.is_wanted else None
+
+    for kept in chain(now.archive.outcomes(), now.ledger.holdings.summaries()):
+        add(kept)
     for merged in now.merged:
         if shown := _merged_summary(desk, now, merged):
-            found[merged.name] = shown
+            add(shown)
     known = set(found)
     for review in desk.forge.reviews(now.workspace):
         if review.package in known:
             continue
         try:
-            found[review.package] = summarize(
-                desk, now, judge_branch(desk.repo, desk.forge, now.ground, review)
-            )
+            add(summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review)))
         except GitReleaseError:
             continue  # a branch that holds no manifest is no package; `gitrelease check` says what is wrong
-    return list(found.values())
+    return [one for one in found.values() if one is not None]
 
 
 def _merged_summary(desk: Desk, now: Situation, merged: Merged) -> Summary | None:
@@ -314,9 +330,7 @@ def find_package(desk: Desk, now: Situation, package: PackageName) -> Summary:
         return summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review))
     if became := now.archive.outcome(package):
         return became
-    raise NotFound(
-        f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
-    )
+    raise NoSuchPackage(package)
 
 
 def view_task(desk: Desk, text: str) -> TaskStanding:
@@ -336,19 +350,33 @@ def _fuzzy(found: Sequence[Shown], query: str | None, name: Callable[[Shown], st
     return [one for best in rank(query, by_name) for one in by_name[best]]
 
 
-def _sorted(
-    found: Sequence[Shown],
-    paging: Paging,
-    columns: Mapping[str, Callable[[Shown], object]],
-    default: str | None,
-) -> list[Shown]:
+@dataclass(frozen=True, kw_only=True)
+class _Order(Generic[Sorted]):
+    """By what a list is sorted."""
+
+    column: Callable[[Sorted], object]
+    is_reverse: bool
+
+
+def _order(
+    paging: Paging, columns: Mapping[str, Callable[[Sorted], object]], default: str | None
+) -> _Order[Sorted] | None:
+    """Say by what a list is to be sorted; None leaves it as it was found."""
     wanted = paging.sort or default
     if wanted is None:
-        return list(found)
+        return None
     column = wanted.removeprefix("-")
     if column not in columns:
         raise UsageError(f"there is no column {column!r} to sort by", hint=f"one of {', '.join(columns)}")
-    return sorted(found, key=columns[column], reverse=wanted.startswith("-"))  # type: ignore[arg-type]
+    return _Order(column=columns[column], is_reverse=wanted.startswith("-"))
+
+
+def _sorted(
+    found: Sequence[Shown], order: _Order[Sorted] | None, rank: Callable[[Shown], object]
+) -> Sequence[Shown]:
+    if order is None:
+        return found
+    return sorted(found, key=rank, reverse=order.is_reverse)  # type: ignore[arg-type]
 
 
 def _page(found: Sequence[Shown], paging: Paging) -> Listed[Shown]:

@@ -32,8 +32,9 @@ PACKAGE_BYTES = 220
 NAME_CHARACTERS = 128
 DIRECTORY_LEVELS = 10
 
-# CJK ideographs: the unified block, extension A, the compatibility ideographs, and the planes 2 and 3.
-_IDEOGRAPHS = "㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff"
+# CJK ideographs: extension A, the unified block, the compatibility ideographs, and the planes 2 and 3. They are
+# spelled out, because an editor that normalises text turns the first compatibility ideograph into another one.
+_IDEOGRAPHS = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _NAME = re.compile(rf"[A-Za-z0-9_.\-{_IDEOGRAPHS}]+")
 _DIRECTORY_PART = re.compile(rf"[A-Za-z0-9_\-{_IDEOGRAPHS}]{{1,64}}")
 _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
@@ -143,10 +144,14 @@ def directory(text: str) -> Directory:
     for part in parts:
         if unicodedata.normalize("NFC", part) != part or fold(part) in _DEVICES:
             raise NameRefused(
-                f"the directory {text!r} has the part {part!r}, which not every file system can hold"
+                f"the directory {text!r} has the part {part!r}, which not every file system can hold",
+                hint="give that folder another name",
             )
     if len(parts) > DIRECTORY_LEVELS:
-        raise NameRefused(f"the directory {text!r} is deeper than {DIRECTORY_LEVELS} levels")
+        raise NameRefused(
+            f"the directory {text!r} is deeper than {DIRECTORY_LEVELS} levels",
+            hint="move the item to a folder further up",
+        )
     return Directory(text)
 
 
@@ -214,6 +219,7 @@ def release_tag(package: PackageName) -> RefName:
 WORKSPACE_PATH = "workspace.yaml"
 GUARDED = ("items", "jobs", "packages", "scripts", WORKSPACE_PATH)
 """What only an approved package may change on the main branch."""
+_GUARDED_FOLDERS = frozenset(GUARDED) - {WORKSPACE_PATH}
 
 JOB_ENDING = ".job.yaml"
 SCRIPT_ENDING = ".script.yaml"
@@ -223,7 +229,7 @@ CONTENT_ENDINGS = (".sql", ".py", ".sh")
 
 def is_guarded(path: str) -> bool:
     """Say whether only an approved package may change this path."""
-    return path == WORKSPACE_PATH or path.partition("/")[0] in {"items", "jobs", "packages", "scripts"}
+    return path in GUARDED or path.partition("/")[0] in _GUARDED_FOLDERS
 
 
 def shard(name: str) -> str:

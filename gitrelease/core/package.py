@@ -20,6 +20,7 @@ from gitrelease.core.item import (
 )
 from gitrelease.core.names import (
     PACKAGE_BYTES,
+    WORKSPACE_PATH,
     BlobId,
     CommitId,
     ItemKey,
@@ -119,7 +120,7 @@ class Manifest:
     def touches_workspace(self) -> bool:
         """Whether the package changes the workspace itself, which takes an admin."""
         return any(planned.item.kind is Kind.WORKSPACE for planned in self.items) or any(
-            restored.path == "workspace.yaml" for restored in self.restores
+            restored.path == WORKSPACE_PATH for restored in self.restores
         )
 
     @property
@@ -162,6 +163,11 @@ class Proposed:
     """What is wrong with it, for ever: it never was a proper package."""
     obstacles: tuple[Reason, ...] = ()
     """Why it cannot be applied to what is approved now, though it may be in order."""
+
+    @property
+    def makers(self) -> frozenset[MemberId]:
+        """Whoever made any part of it, by the record or by its own word: nobody of them approves it."""
+        return self.authors | self.manifest.claimed_authors
 
 
 def default_name(items: Sequence[ItemKey], at: datetime) -> PackageName:

@@ -125,7 +125,7 @@ def evaluate(workspace: Workspace, package: Proposed, opinions: Sequence[Opinion
     people who are eligible in the workspace given, never from an author. Every doubt is a no.
     """
     manifest = package.manifest
-    authors = package.authors | manifest.claimed_authors
+    authors = package.makers
     last = _latest(opinions)
     approvals: list[Opinion] = []
     vetoes: list[Opinion] = []
@@ -277,9 +277,7 @@ def _missing_for(
     could = [
         who
         for who in rule.people
-        if who not in authors
-        and who not in said_yes
-        and (workspace.member(who) is None or may_approve(workspace, MemberId(who)))
+        if who not in authors and who not in said_yes and may_approve(workspace, MemberId(who))
     ]
     where = ", ".join(rule.paths)
     return [
@@ -298,5 +296,4 @@ def _from(people: Sequence[str]) -> str:
 def cannot_be_met(workspace: Workspace, manifest: Manifest, authors: frozenset[MemberId]) -> list[Reason]:
     """Find the requirements that nobody is left to meet, so that a package is refused before it is made."""
     everyone = {who for who in workspace.who_may(Action.APPROVE) if who not in authors}
-    teams = {MemberId(team.name) for team in workspace.teams}
-    return _missing(workspace, manifest, authors, everyone | teams)
+    return _missing(workspace, manifest, authors, everyone)

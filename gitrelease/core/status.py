@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import cast
+from typing import Protocol, cast
 
 from gitrelease.core.archive import Settlement
 from gitrelease.core.item import Change
 from gitrelease.core.ledger import Event, ItemResult
-from gitrelease.core.names import CommitId, ItemKey, PackageName, item_key, package_name
-from gitrelease.core.package import Manifest, Reason
+from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, item_key, package_name
+from gitrelease.core.package import Reason
 from gitrelease.core.people import Person
 from gitrelease.core.plan import FINE, Outcome, OutcomeStatus
 from gitrelease.core.review import Opinion, Review, Say, Verdict
@@ -128,6 +128,49 @@ class Summary:
     reasons: tuple[str, ...] = ()
     uncounted: tuple[ApprovalView, ...] = ()
     """What was said and does not count; `approvals` has what does."""
+
+
+class Packaged(Protocol):
+    """A package as far as lists look at it, to choose and to sort."""
+
+    @property
+    def name(self) -> PackageName:
+        """Its name."""
+
+    @property
+    def status(self) -> str:
+        """Where it stands."""
+
+    @property
+    def applicant(self) -> Person:
+        """Who put it up for review."""
+
+    @property
+    def applied_at(self) -> datetime:
+        """When that was."""
+
+    @property
+    def reviewers(self) -> Sequence[Person]:
+        """Who is asked to review it."""
+
+    @property
+    def released_by(self) -> Person | None:
+        """Who brought it to production."""
+
+    @property
+    def released_at(self) -> datetime | None:
+        """When that was."""
+
+
+PACKAGE_SORTS: Mapping[str, Callable[[Packaged], object]] = {
+    "name": lambda one: one.name,
+    "applicant": lambda one: str(one.applicant),
+    "applied": lambda one: one.applied_at,
+    "released": lambda one: (one.released_at is not None, one.released_at or one.applied_at),
+    "released-by": lambda one: str(one.released_by or ""),
+    "status": lambda one: str(one.status),
+}
+"""The columns that packages are sorted by."""
 
 
 _SAID = {
@@ -288,6 +331,48 @@ def parse_summary(value: Mapping[str, object]) -> Summary:
     )
 
 
+class Glance:
+    """A summary of which only that is read which is asked for: a list shows few of the many it looks at."""
+
+    def __init__(self, value: Mapping[str, object]) -> None:
+        self._value = value
+
+    @property
+    def name(self) -> PackageName:
+        """Its name, as it is written there."""
+        return PackageName(str(self._value["name"]))
+
+    @property
+    def status(self) -> str:
+        """Where it stands."""
+        return str(self._value["status"])
+
+    @property
+    def applicant(self) -> Person:
+        """Who put it up for review."""
+        return _person(self._value["applicant"]) or Person(id=None)
+
+    @property
+    def applied_at(self) -> datetime:
+        """When that was."""
+        return _time(self._value["appliedAt"]) or datetime.min
+
+    @property
+    def reviewers(self) -> Sequence[Person]:
+        """Who is asked to review it."""
+        return [person for entry in _list(self._value, "reviewers") if (person := _person(entry))]
+
+    @property
+    def released_by(self) -> Person | None:
+        """Who brought it to production."""
+        return _person(self._value["releasedBy"])
+
+    @property
+    def released_at(self) -> datetime | None:
+        """When that was."""
+        return _time(self._value["releasedAt"])
+
+
 def _parse_view(value: Mapping[str, object]) -> ApprovalView:
     return ApprovalView(
         person=_person(value["person"]) or Person(id=None),
@@ -340,8 +425,8 @@ def reasons_text(reasons: Iterable[Reason]) -> tuple[str, ...]:
     return tuple(reason.message for reason in reasons)
 
 
-def startup_of(manifest: Manifest, item: ItemKey, change: Change) -> StartupStatus:
-    """Say what to expect of starting an item: only jobs that are there afterwards can be started."""
-    if item.kind != "job" or change is Change.DELETE:
+def startup_of(item: ItemKey, change: Change) -> StartupStatus:
+    """Say what to expect of starting an item: this version starts nothing, and only jobs that are there could be."""
+    if item.kind is not Kind.JOB or change is Change.DELETE:
         return StartupStatus.NOT_APPLICABLE
-    return StartupStatus.STARTING if manifest.execute else StartupStatus.NOT_REQUESTED
+    return StartupStatus.NOT_REQUESTED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -73,6 +73,18 @@ class TaskStanding:
     is_stale: bool = False
     """Whether its predecessor is no longer what the main branch holds."""
     package: PackageName | None = None
+
+
+TASK_SORTS: Mapping[str, Callable[[TaskStanding], object]] = {
+    "name": lambda one: (one.task.item.name, one.task.id.version),
+    "version": lambda one: one.task.id.version,
+    "submitted": lambda one: one.task.submitted_at,
+    "submitter": lambda one: str(one.task.submitter.person),
+    "state": lambda one: one.state,
+    "change": lambda one: one.task.change,
+    "kind": lambda one: one.task.item.kind,
+}
+"""The columns that tasks are sorted by."""
 
 
 def state_of(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache, cached_property
 from typing import assert_never, cast
 
-from gitrelease.core.finding import Problem, Severity
+from gitrelease.core.finding import Key, Problem, Severity
 from gitrelease.core.names import MemberId, fold
 from gitrelease.errors import GitReleaseError
 
@@ -83,7 +83,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Team:
-    """A team of a forge, whose members have these roles; who they are is resolved when asked."""
+    """A team of a forge, whose members have these roles. Until a forge says who they are, it counts for nobody."""
 
     name: str
     roles: frozenset[Role] = frozenset()
@@ -100,7 +100,7 @@ class Rule:
 
     def matches(self, path: str) -> bool:
         """Say whether this rule is about a path."""
-        return any(_glob(pattern).fullmatch(path) for pattern in self.paths)
+        return any(path_matches(pattern, path) for pattern in self.paths)
 
 
 class Signatures(StrEnum):
@@ -190,11 +190,15 @@ def authorize(person: MemberId | None, action: Action, workspace: Workspace) -> 
 
     Looking is open to whoever can read the repository: git decides that, not we.
     """
-    if action is Action.LOOK:
-        return
+    if action is not Action.LOOK:
+        permitted(person, action, workspace)
+
+
+def permitted(person: MemberId | None, action: Action, workspace: Workspace) -> MemberId:
+    """Give who it is that may do something, or raise `NotAllowed` with who could."""
     able = workspace.who_may(action)
     if person is not None and person in able:
-        return
+        return person
     who = f"{person} is" if person is not None else "you are"
     if person is None or workspace.member(person) is None:
         raise NotAllowed(
@@ -208,28 +212,51 @@ def authorize(person: MemberId | None, action: Action, workspace: Workspace) -> 
     )
 
 
+_INSIDE = "/**"
+"""Where a pattern is while it passes over the name of a folder, which has a character at least."""
+
+
 @cache
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Translate a path pattern: `*` and `?` stay within a folder, `**` crosses folders."""
-    out = []
-    for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern):
-        match part:
-            case "**/":
-                out.append("(?:[^/]+/)*")
-            case "**":
-                out.append(".*")
-            case "*":
-                out.append("[^/]*")
-            case "?":
-                out.append("[^/]")
-            case _:
-                out.append(re.escape(part))
-    return re.compile("".join(out))
+def _steps(pattern: str) -> tuple[str, ...]:
+    """Split a path pattern: `*` and `?` stay within a folder, `**` crosses folders, `**/` is any folders or none."""
+    steps: list[str] = []
+    for part in re.findall(r"\*\*/|\*\*|.", pattern, re.DOTALL):
+        steps += ["**/", _INSIDE] if part == "**/" else [part]
+    return tuple(steps)
 
 
 def path_matches(pattern: str, path: str) -> bool:
-    """Say whether a path pattern of people (`jobs/sales/**`) means this path."""
-    return _glob(pattern).fullmatch(path) is not None
+    """Say whether a path pattern of people (`jobs/sales/**`) means this path.
+
+    All ways through the pattern are followed at once, so that no pattern takes longer than its length times that
+    of the path; a regular expression would try one after the other, for ever where somebody wants that.
+    """
+    steps = _steps(pattern)
+    at = _reached(steps, {0})
+    for character in path:
+        moved: set[int] = set()
+        for place in at - {len(steps)}:
+            step = steps[place]
+            if step == "**" or (step in {"*", _INSIDE} and character != "/"):
+                moved.add(place)
+            if step == character or (step in {"?", "**/"} and character != "/"):
+                moved.add(place + 1)
+            if step == _INSIDE and character == "/":
+                moved.add(place - 1)
+        at = _reached(steps, moved)
+    return len(steps) in at
+
+
+def _reached(steps: Sequence[str], places: set[int]) -> set[int]:
+    """Add the places of a pattern that are reached without a character."""
+    todo, found = list(places), set(places)
+    while todo:
+        place = todo.pop()
+        step = steps[place] if place < len(steps) else ""
+        new = {place + {"*": 1, "**": 1, "**/": 2}.get(step, 0)} - found
+        found |= new
+        todo += new
+    return found
 
 
 def parse_workspace(value: Mapping[str, object]) -> Workspace:
@@ -306,27 +333,27 @@ def workspace_problems(workspace: Workspace) -> list[Problem]:
     problems += _shared(workspace, "keys", lambda member: [" ".join(key.split()[:2]) for key in member.keys])
     problems += _shared(workspace, "github", lambda member: [member.github] if member.github else [])
     problems += _unknown_people(workspace)
+    problems += _unresolved_teams(workspace)
     able = workspace.who_may(Action.APPROVE)
-    if not workspace.teams:
-        needed = max(workspace.review.approvals, workspace.review.rollback_approvals)
-        if len(able) < needed:
-            problems.append(
-                Problem(
-                    code="too-few-reviewers",
-                    key=("review", "approvals"),
-                    message=f"{needed} approvals are asked for, and {len(able)} members may approve",
-                    hint="give the role deployer or admin to more members",
-                )
+    needed = max(workspace.review.approvals, workspace.review.rollback_approvals)
+    if len(able) < needed:
+        problems.append(
+            Problem(
+                code="too-few-reviewers",
+                key=("review", "approvals"),
+                message=f"{needed} approvals are asked for, and {len(able)} members may approve",
+                hint="give the role deployer or admin to more members",
             )
-        if not workspace.who_may(Action.APPROVE_WORKSPACE):
-            problems.append(
-                Problem(
-                    code="no-admin",
-                    key=("members",),
-                    message="nobody could approve a later change of the workspace",
-                    hint="give the role admin to a member",
-                )
+        )
+    if not workspace.who_may(Action.APPROVE_WORKSPACE):
+        problems.append(
+            Problem(
+                code="no-admin",
+                key=("members",),
+                message="nobody could approve a later change of the workspace",
+                hint="give the role admin to a member",
             )
+        )
     names = [fold(target.name) for target in workspace.targets]
     problems += [
         Problem(
@@ -385,8 +412,8 @@ def _unknown_people(workspace: Workspace) -> list[Problem]:
             )
             for who in unknown
         ]
-        able = [who for who in rule.people if who in teams or workspace.may(MemberId(who), Action.APPROVE)]
-        if not unknown and len(able) < rule.approvals and not teams & set(rule.people):
+        able = [who for who in rule.people if workspace.may(MemberId(who), Action.APPROVE)]
+        if not unknown and len(able) < rule.approvals:
             problems.append(
                 Problem(
                     code="rule-cannot-be-met",
@@ -396,6 +423,24 @@ def _unknown_people(workspace: Workspace) -> list[Problem]:
                 )
             )
     return problems
+
+
+def _unresolved_teams(workspace: Workspace) -> list[Problem]:
+    """Find the teams: only a forge knows who is in one, and no forge that does is built."""
+    places: list[tuple[Key, str]] = [(("members",), team.name) for team in workspace.teams]
+    for n, rule in enumerate(workspace.review.required):
+        named = {team.name for team in workspace.teams} & set(rule.people)
+        places += [(("review", "required", n, "from"), who) for who in rule.people if who in named]
+    return [
+        Problem(
+            code="team-unresolved",
+            key=key,
+            severity=Severity.WARNING,
+            message=f"nobody can tell who is in the team {name}, so it counts for nobody",
+            hint="name its people as members",
+        )
+        for key, name in places
+    ]
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -34,6 +34,9 @@ from gitrelease.reading.holdings import Holdings
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import EMPTY_TREE, Repo
 
+_AT_ONCE = 1000
+"""For how many results the files are read at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -166,7 +169,10 @@ class Accounts:
             yield Fault(promise=4, why="does not give one result for each of its items on each target")
         held = self._holdings(before, results)
         states = read_states(self.repo, tree, {item for _, item in results})
-        for key, result in results.items():
+        for number, (key, result) in enumerate(results.items()):
+            if number % _AT_ONCE == 0:
+                coming = list(results.values())[number : number + _AT_ONCE]
+                self.repo.read_ahead(_files_of(states[one.item] for one in coming))
             if key not in wanted:
                 continue
             told[held_path(*key)] = None
@@ -289,6 +295,11 @@ class Accounts:
             old, new = before.summary(package), after.summary(package)
             if old is not None and (new is None or not _is_restated(old, new, items)):
                 yield Fault(promise=4, why=f"shows {package} anew, other than what was mended of it")
+
+
+def _files_of(states: Iterable[ItemState | None]) -> Iterator[str]:
+    for state in states:
+        yield from (pin.blob for pin in state.files.values()) if state is not None else ()
 
 
 def _facts(views: Iterable[ApprovalView]) -> list[tuple[object, ...]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gitrelease.archiving import read_summary
+from gitrelease.archiving import Kept, read_summary
 from gitrelease.core.ledger import (
     Holding,
     TargetStanding,
@@ -61,13 +61,11 @@ class Holdings:
         data = self.repo.content(self.commit, summary_path(package))
         return None if data is None else read_summary(data, of=f"the ledger's word on {package}")
 
-    def summaries(self) -> list[Summary]:
+    def summaries(self) -> Iterator[Kept]:
         """Say what became of all packages."""
-        if self.commit is None:
-            return []
-        entries = self.repo.list_tree(self.commit, "packages", recursive=True)
-        blobs = self.repo.blobs([entry.blob for entry in entries])
-        return [read_summary(blobs[entry.blob], of=f"the ledger's {entry.path}") for entry in entries]
+        if self.commit is not None:
+            for entry, data in self.repo.read_below(self.commit, "packages"):
+                yield Kept(data=data, of=f"the ledger's {entry.path}")
 
 
 def _holding(path: str, data: bytes) -> Holding:

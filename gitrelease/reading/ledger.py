@@ -193,7 +193,10 @@ def _check_signer(repo: Repo, tip: Commit, root: CommitId) -> None:
     if actor.member is None:
         raise LedgerForged(f"the ledger's {tip.id:.7} {actor.doubt}", hint="only a runner may write receipts")
     if not before.may(actor.member, Action.SYNC):
-        raise LedgerForged(f"the ledger's {tip.id:.7} was signed by {actor.member}, who is no runner")
+        raise LedgerForged(
+            f"the ledger's {tip.id:.7} was signed by {actor.member}, who is no runner",
+            hint="only a runner may write receipts; restore the branch `production` from a clone",
+        )
 
 
 def check_writers(ledger: Ledger) -> None:
@@ -234,9 +237,11 @@ def _before_work(repo: Repo, commit: Commit) -> Workspace:
 def _check_not_behind(ledger: Ledger, archive: Archive) -> None:
     """Refuse a ledger that lacks a package which the archive says was released: it was rewound."""
     for package in _last_released(archive):
-        if not ledger.has(package):
+        is_undone = ledger.receipt.is_open and ledger.receipt.package == package
+        if is_undone or not ledger.has(package):
             raise LedgerForged(
-                f"the archive says that {package} was released, and the ledger does not know it",
+                f"the archive says that {package} was released, and the ledger "
+                + ("still has it at work" if is_undone else "does not know it"),
                 hint="the branch `production` was rewound or replaced; restore it from a clone",
             )
 

@@ -32,7 +32,7 @@ from gitrelease.reading.accounting import Accounts, Begun
 from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import all_states
 from gitrelease.reading.judging import Ground, Judged, judge_merged
-from gitrelease.reading.ledger import receipt_of
+from gitrelease.reading.lookahead import WINDOW, Step, look_ahead, tasks_kept
 from gitrelease.reading.trees import guarded_difference, held, read_manifest, read_workspace
 from gitrelease.repo import Commit, Repo, TreeChange
 from gitrelease.schemas import value_problems
@@ -63,6 +63,8 @@ class Past:
     """The workspace that the work at hand brings; it counts from the next work on."""
     workspaces: list[Workspace]
     """Every workspace there was, the first one first."""
+    brought: list[CommitId] = field(default_factory=list)
+    """The receipts that brought all of them but the first."""
     at: Commit
     """The receipt that comes before the next."""
     receipt: Receipt
@@ -91,14 +93,20 @@ class Past:
         return self.at.tree
 
 
-def replay(repo: Repo, tip: CommitId, root: CommitId) -> Past:
+def replay(repo: Repo, tip: CommitId, root: CommitId, *, past: Past | None = None) -> Past:
     """Play a ledger from its trust root, which is one of its first parents, to its tip.
+
+    Args:
+        repo: the repository.
+        tip: the ledger.
+        root: its trust root.
+        past: how far it was played already, to go on from there.
 
     Raises:
         GitReleaseError: the root is no trust root, so there is nothing to begin from.
     """
-    past = _beginning(repo, root)
-    _Player(repo=repo, past=past, chain=repo.first_parents(tip, since=root)).play()
+    past = past or _beginning(repo, root)
+    _Player(repo=repo, past=past, chain=repo.first_parents(tip, since=past.at.id)).play()
     return past
 
 
@@ -114,6 +122,25 @@ def read_receipt(commit: Commit) -> Receipt:
 
 
 def _beginning(repo: Repo, root: CommitId) -> Past:
+    """Begin at a trust root, and look whether it holds what it took over."""
+    past = at_root(repo, root)
+    with Listing(broken=past.broken, promise=4, ref=LEDGER, what="the trust root"):
+        past.items_taken_over = tuple(sorted(all_states(repo, root)))
+        if past.workspace.id != past.workspace_id:
+            raise GitReleaseError(
+                f"names the workspace {past.workspace_id}, and holds that of {past.workspace.id}"
+            )
+        if changes := guarded_difference(repo, past.taken_over, root):
+            raise GitReleaseError(f"holds {changes[0].path} other than the commit it took over")
+    return past
+
+
+def at_root(repo: Repo, root: CommitId) -> Past:
+    """Stand at a trust root, with nothing looked at.
+
+    Raises:
+        GitReleaseError: it is none.
+    """
     commit = repo.commit(root)
     receipt = read_receipt(commit)
     if (
@@ -124,7 +151,7 @@ def _beginning(repo: Repo, root: CommitId) -> Past:
     ):
         raise GitReleaseError("it is no trust root")
     workspace = read_workspace(repo, root)
-    past = Past(
+    return Past(
         repo=repo,
         root=root,
         main=receipt.main,
@@ -136,15 +163,6 @@ def _beginning(repo: Repo, root: CommitId) -> Past:
         receipt=receipt,
         accounts=Accounts(repo=repo),
     )
-    with Listing(broken=past.broken, promise=4, ref=LEDGER, what="the trust root"):
-        past.items_taken_over = tuple(sorted(all_states(repo, root)))
-        if workspace.id != receipt.workspace:
-            raise GitReleaseError(
-                f"names the workspace {receipt.workspace}, and holds that of {workspace.id}"
-            )
-        if changes := guarded_difference(repo, receipt.taken_over, root):
-            raise GitReleaseError(f"holds {changes[0].path} other than the commit it took over")
-    return past
 
 
 @dataclass(kw_only=True)
@@ -179,10 +197,6 @@ class _Signers:
                     self.known |= identify(self.repo, [commit], workspace)
 
 
-Step = tuple[Commit, tuple[TreeChange, ...]]
-"""One commit of the ledger, with its difference to the one before."""
-
-
 @dataclass(kw_only=True)
 class _Player:
     """Goes through a ledger, receipt by receipt."""
@@ -202,6 +216,9 @@ class _Player:
         asked_up_to = 0
         for number, (commit, changes) in enumerate(self.chain):
             self.where = f"receipt {commit.id:.7}"
+            if number % WINDOW == 0:
+                with suppress(*MALFORMED):  # what cannot be read shows where it is asked for
+                    look_ahead(self.repo, self.past.receipt, self.chain[number : number + WINDOW])
             if number >= asked_up_to:
                 asked_up_to = self._ask_signers(number)
             self.is_tree_checked = False
@@ -227,7 +244,7 @@ class _Player:
         wanted: list[CommitId] = []
         for commit, changes in self.chain[start:]:
             end += 1
-            wanted += [commit.id, *_tasks_kept(commit)]
+            wanted += [commit.id, *tasks_kept(commit)]
             if any(change.path == WORKSPACE_PATH for change in changes):
                 break
         self.signers.known.clear()
@@ -258,6 +275,7 @@ class _Player:
         if approved is not None:
             past.coming = approved
             past.workspaces.append(approved)
+            past.brought.append(commit.id)
         with self._listing():
             before = past.receipt.holdings
             for fault in past.accounts.faults(
@@ -435,14 +453,6 @@ class _Player:
             return
         self._check_evidence(evidence, read[1])
         self.past.begun = Begun(receipt=receipt, manifest=read[1])
-
-
-def _tasks_kept(commit: Commit) -> list[CommitId]:
-    """List the tasks that a receipt keeps, if it can be read at all."""
-    with suppress(GitReleaseError):
-        evidence = receipt_of(commit).evidence
-        return [task for task in evidence.tasks if task in commit.parents] if evidence else []
-    return []
 
 
 def _about(receipt: Receipt) -> tuple[object, ...]:

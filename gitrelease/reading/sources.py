@@ -31,7 +31,7 @@ from gitrelease.core.names import (
 from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
 from gitrelease.reading.tasks import belongs
 from gitrelease.reading.trees import read_records
-from gitrelease.repo import FileRefused, Repo
+from gitrelease.repo import FileRefused, Lying, Repo
 
 PREFIXES = ("jobs", "scripts", WORKSPACE_PATH)
 _FOLDERS = ("jobs", "scripts")
@@ -50,6 +50,9 @@ class Source(Protocol):
     @property
     def changed(self) -> frozenset[str]:
         """The paths of items that may differ from what is compared with; some may be equal after all."""
+
+    def called(self, name: str, known: str | None) -> frozenset[str]:
+        """The paths in `changed` whose last part this is, but for the one that is known already."""
 
     @property
     def ignored(self) -> frozenset[str]:
@@ -83,18 +86,33 @@ class WorkingTree:
         )
 
     @cached_property
+    def _lying(self) -> Lying:
+        return self.repo.lying(_FOLDERS)
+
+    @cached_property
+    def _unkept(self) -> Sequence[str]:
+        return self.repo.unkept(self._lying, PREFIXES)
+
+    @cached_property
     def changed(self) -> frozenset[str]:
         """Ask git which working files may differ from the main branch.
 
         What is named as files of items are, and is a folder, a pipe or a socket, git does not list.
         """
-        in_the_way = (path for path in self.repo.no_files(_FOLDERS) if belongs(path) is not None)
-        return frozenset((*self.repo.changed_paths(self.base, PREFIXES), *in_the_way))
+        in_the_way = (path for path in self._lying.no_files if belongs(path) is not None)
+        return frozenset((*self.repo.changed_paths(self.base, PREFIXES, self._unkept), *in_the_way))
+
+    def called(self, name: str, known: str | None) -> frozenset[str]:
+        """Ask git about files of this name only: to look at all of them takes long."""
+        files = [path for path in self._lying.files_called(name) if path != known]
+        changed = self.repo.changed_paths(self.base, files) if files else ()
+        in_the_way = (path for path in self._lying.no_files if path.endswith(f"/{name}"))
+        return frozenset((*changed, *in_the_way)) - {known}
 
     @cached_property
     def ignored(self) -> frozenset[str]:
         """Ask git what it is told to ignore."""
-        return frozenset(p for p in self.repo.ignored_paths(PREFIXES) if belongs(p) is not None)
+        return frozenset(p for p in self.repo.ignored_paths(self._unkept) if belongs(p) is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +137,10 @@ class AtCommit:
         base = self.repo.merge_base(self.commit, self.base) or self.base
         return frozenset(change.path for change in self.repo.diff(base, self.commit, PREFIXES))
 
+    def called(self, name: str, known: str | None) -> frozenset[str]:
+        """Pick them out of what differs."""
+        return frozenset(path for path in self.changed if path.rpartition("/")[2] == name) - {known}
+
     @property
     def ignored(self) -> frozenset[str]:
         """Ignore nothing: what is committed is seen."""
@@ -142,7 +164,7 @@ def find_document(source: Source, item: ItemKey, state: ItemState | None) -> str
         return WORKSPACE_PATH if source.read(WORKSPACE_PATH) is not None else None
     known = document_path(state.files) if state is not None else None
     file = f"{item.name}{_ENDINGS[item.kind]}"
-    places = {path for path in source.changed if path.rpartition("/")[2] == file and _is_document(path)}
+    places = {path for path in source.called(file, known) if _is_document(path)}
     if known is not None:
         places.add(known)
     there = sorted(path for path in places if source.read(path) is not None)
@@ -256,7 +278,10 @@ def _by_name(repo: Repo, source: Source, approved: TreeId, text: str) -> ItemKey
         item for item, (_, record) in read_records(repo, approved, both).items() if record.state.exists
     }
     written = {
-        item for item in items_of(path for path in source.changed if _is_document(path)) if item in both
+        item
+        for item in both
+        for path in source.called(f"{item.name}{_ENDINGS[item.kind]}", None)
+        if _is_document(path) and place_of(path).item == item
     }
     meant = sorted(recorded | written)
     if not meant:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gitrelease.archiving import Archive
 from gitrelease.core.content import Held
-from gitrelease.core.item import Change
+from gitrelease.core.item import Change, ItemState
 from gitrelease.core.names import (
     SUBMIT,
     CommitId,
@@ -127,18 +127,58 @@ def read_tasks(
     others = identify(repo, {old for found in taken_over.values() for old in found}, workspace)
     bases = [commit.parents[0] for commit in commits.values() if len(commit.parents) == 1]
     elsewhere = set() if main is None else repo.outside(bases, main)
+    misplaced = {id_: _misplaced(id_, commits[made], elsewhere) for id_, made in wanted.items()}
+    placed = {id_: made for id_, made in wanted.items() if misplaced[id_] is None}
+    grounds = _grounds(repo, placed, commits)
     tasks: list[Task] = []
     bad: list[Malformed] = []
     for id_, commit_id in wanted.items():
         actors = [*authors[task_ref(id_)], *(others[old] for old in taken_over[commit_id])]
-        made = _misplaced(id_, commits[commit_id], elsewhere) or _read(
-            repo, id_, commits[commit_id], actors, taken_over[commit_id]
+        ground = misplaced[id_] or grounds[id_]
+        made = (
+            ground
+            if isinstance(ground, Reason)
+            else _read(id_, commits[commit_id], actors, taken_over[commit_id], ground)
         )
         if isinstance(made, Reason):
             bad.append(Malformed(ref=task_ref(id_), commit=commit_id, reason=made))
         else:
             tasks.append(made)
     return tasks, bad
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ground:
+    """What a task changes, and what its item was where it started from."""
+
+    changes: Sequence[TreeChange]
+    state: ItemState | None
+    files: Mapping[str, Held]
+
+
+def _grounds(
+    repo: Repo, wanted: Mapping[TaskId, CommitId], commits: Mapping[CommitId, Commit]
+) -> dict[TaskId, _Ground | Reason]:
+    """Read what many tasks change, all at once; most of them start from one commit."""
+    bases = {id_: commits[made].parents[0] for id_, made in wanted.items()}
+    changes = repo.diffs((base, wanted[id_]) for id_, base in bases.items())
+    grounds: dict[TaskId, _Ground | Reason] = {}
+    proper: dict[CommitId, list[TaskId]] = {}
+    for id_, base in bases.items():
+        if fault := _strays(id_, changes[base, wanted[id_]]):
+            grounds[id_] = fault
+        else:
+            proper.setdefault(base, []).append(id_)
+    for base, ids in proper.items():
+        states = read_states(repo, base, dict.fromkeys(id_.item for id_ in ids))
+        for id_ in ids:
+            state = states[id_.item]
+            grounds[id_] = _Ground(
+                changes=changes[base, wanted[id_]],
+                state=state,
+                files=held_files(item_entries_at(repo, base, state)),
+            )
+    return grounds
 
 
 def _misplaced(id_: TaskId, commit: Commit, elsewhere: Collection[CommitId]) -> Reason | None:
@@ -156,21 +196,17 @@ def _misplaced(id_: TaskId, commit: Commit, elsewhere: Collection[CommitId]) -> 
 
 
 def _read(
-    repo: Repo, id_: TaskId, commit: Commit, authors: Sequence[Actor], supersedes: tuple[CommitId, ...]
+    id_: TaskId,
+    commit: Commit,
+    authors: Sequence[Actor],
+    supersedes: tuple[CommitId, ...],
+    ground: _Ground,
 ) -> Task | Reason:
-    base = commit.parents[0]
-    changes = repo.diff(base, commit.id)
-    if fault := _strays(id_, changes):
-        return fault
+    changes, state = ground.changes, ground.state
     before = {change.path: held(change.before) for change in changes}
     after = {change.path: held(change.after) for change in changes}
     # What the change leaves alone belongs to the version as well: a script whose content did not change.
-    state = read_states(repo, base, [id_.item])[id_.item]
-    unchanged = {
-        path: entry
-        for path, entry in held_files(item_entries_at(repo, base, state)).items()
-        if path not in before
-    }
+    unchanged = {path: entry for path, entry in ground.files.items() if path not in before}
     files = _present(before, unchanged), _present(after, unchanged)
     change = Change.ADD if not files[0] else Change.MODIFY if files[1] else Change.DELETE
     trailers = _trailers(commit.message)
@@ -203,9 +239,13 @@ def _present(changed: Mapping[str, Held | None], unchanged: Mapping[str, Held]) 
 
 def _strays(id_: TaskId, changes: Iterable[TreeChange]) -> Reason | None:
     """Find a change that is not one of the task's item, or that leaves something other than a file."""
-    count = 0
+    seen: set[str] = set()
     for change in changes:
-        count += 1
+        if change.path in seen:
+            return Reason(
+                code="task-twice", message=f"{id_} has two entries called {change.path} in one folder"
+            )
+        seen.add(change.path)
         if belongs(change.path) != id_.item:
             return Reason(
                 code="task-strays", message=f"{id_} changes {change.path}, which is not of {id_.item}"
@@ -214,7 +254,7 @@ def _strays(id_: TaskId, changes: Iterable[TreeChange]) -> Reason | None:
             return Reason(
                 code="task-mode", message=f"{id_} makes {change.path} something other than a plain file"
             )
-    if count == 0:
+    if not seen:
         return Reason(code="task-empty", message=f"{id_} changes nothing")
     return None
 

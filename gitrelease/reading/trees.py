@@ -27,7 +27,7 @@ from gitrelease.core.package import Manifest, parse_manifest
 from gitrelease.core.workspace import Workspace, parse_workspace
 from gitrelease.documents import DocumentRefused, parse
 from gitrelease.errors import GitReleaseError, NotFound
-from gitrelease.repo import Entry, EntryKind, Repo, TreeChange
+from gitrelease.repo import BadObject, Entry, EntryKind, Repo, TreeChange, plain
 from gitrelease.schemas import validate
 
 Parsed = TypeVar("Parsed")
@@ -126,8 +126,17 @@ def held_files(entries: Mapping[str, Entry]) -> dict[str, Held]:
 
 
 def difference_of(changes: Iterable[TreeChange]) -> Difference:
-    """Give differences of git as core values."""
-    return {change.path: (held(change.before), held(change.after)) for change in changes}
+    """Give differences of git as core values.
+
+    Raises:
+        BadObject: a folder has two entries of one name, of which readers may see either.
+    """
+    found: dict[str, tuple[Held | None, Held | None]] = {}
+    for change in changes:
+        if change.path in found:
+            raise BadObject(f"a folder has two entries called {plain(change.path)!r}")
+        found[change.path] = (held(change.before), held(change.after))
+    return found
 
 
 def pins(repo: Repo, entries: Mapping[str, Entry]) -> Content:

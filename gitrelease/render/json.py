@@ -209,6 +209,7 @@ def said(result: Said) -> Value:
         "said": result.say,
         "by": result.by,
         "saidBefore": result.was_said,
+        "asked": list(result.asked),
         "verdict": None if result.merged is None else merged(result.merged),
     }
 

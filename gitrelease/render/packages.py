@@ -219,7 +219,7 @@ _VERBS = {
     Say.REJECT: ("rejected", "had rejected"),
     Say.WITHDRAW: ("took back what they said of", "had taken back what they said of"),
     Say.REVOKE: ("revoked", "had revoked"),
-    Say.ASK: ("asked one more reviewer for", "had asked that reviewer for"),
+    Say.ASK: ("asked reviewers for", "had asked these reviewers for"),
 }
 
 
@@ -240,6 +240,7 @@ def said(result: Said, paper: Paper) -> str:
             line += "; its tasks are pending again"
             step = next_step(paper, "gitrelease task list", "shows them")
         case Say.ASK:
+            line += f": {', '.join(clean(who) for who in result.asked)}"
             step = next_step(paper, f"gitrelease package approve {package}", "by a reviewer")
         case _:
             step = next_step(paper, f"gitrelease package view {package}")

@@ -1,8 +1,9 @@
 """The one door to git.
 
 `Repo` is all that others see: values and errors of ours come out, full object ids go in. `run.py` starts
-git, `objects.py` reads what it stores and `store.py` adds to it, `history.py` says what happened, `refs.py`
-fetches and moves refs, `signing.py` writes and verifies commits, `worktree.py` looks at the user's files.
+git, `objects.py` reads what it stores and `store.py` adds to it, `history.py` says what happened, `bulk.py`
+reads much at once, `refs.py` fetches and moves refs, `signing.py` writes and verifies commits, `worktree.py`
+looks at the user's files.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from gitrelease.repo.values import (
     Unreachable,
     plain,
 )
-from gitrelease.repo.worktree import InTheWay, Worktree
+from gitrelease.repo.worktree import InTheWay, Lying, Worktree
 
 __all__ = [
     "BLOB_LIMIT",
@@ -64,6 +65,7 @@ __all__ = [
     "HistoryRewritten",
     "Identity",
     "InTheWay",
+    "Lying",
     "NotAPlainFile",
     "NotARepository",
     "NotOnFirstParents",

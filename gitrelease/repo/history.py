@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
 
 from gitrelease.core.names import CommitId, TreeId
 from gitrelease.repo.objects import Objects
@@ -12,6 +14,8 @@ from gitrelease.repo.values import EMPTY_TREE, BadObject, Commit, Entry, TreeCha
 _RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-relative",
         "--ignore-submodules=none", "--no-color", "-O/dev/null")  # fmt: skip
 _ABSENT = "000000"
+_NEAR = 64
+"""How many commits are looked at here before git is asked to walk."""
 
 
 class NotOnFirstParents(BadObject):
@@ -27,10 +31,43 @@ class History(Objects):
         """Say which paths two commits or trees hold differently, in order of their names."""
         if before == after:
             return []
-        # A tree of nothing need not be in the store, but every git knows it.
-        trees = [id_ if id_ == EMPTY_TREE else self.tree_of(id_) for id_ in (before, after)]
-        out = self.run("diff-tree", *_RAW, "--end-of-options", *trees, "--", *paths).out
+        old, new = self._tree_at(before), self._tree_at(after)
+        if (old, new) in self._compared:
+            return [
+                change for change in self._compared[old, new] if not paths or _lies_in(change.path, paths)
+            ]
+        out = self.run("diff-tree", *_RAW, "--end-of-options", old, new, "--", *paths).out
         return sorted(_changes(iter(out.split(b"\0")[:-1])), key=lambda change: change.path)
+
+    def diffs(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[TreeChange, ...]]:
+        """Say which paths each of many pairs of commits or trees hold differently, all with one process."""
+        trees = {pair: (self._tree_at(pair[0]), self._tree_at(pair[1])) for pair in dict.fromkeys(pairs)}
+        known = {both: self._compared[both] for both in trees.values() if both in self._compared}
+        unknown = [both for both in dict.fromkeys(trees.values()) if both not in known and both[0] != both[1]]
+        found = self._changes_of("".join(f"{old} {new}\n" for old, new in unknown).encode(), ())
+        return {pair: known.get(both) or found.get(" ".join(both), ()) for pair, both in trees.items()}
+
+    def compare_ahead(self, pairs: Iterable[tuple[str, str]]) -> Sequence[TreeChange]:
+        """Compare many pairs at once, for whoever asks for them next, one by one; give all that was found.
+
+        It is kept until this is called again. A pair that cannot be read is left out: that shows where it is
+        asked for.
+        """
+        self._compared.clear()
+        known: dict[tuple[str, str], tuple[str, str]] = {}
+        for pair in pairs:
+            with suppress(BadObject):
+                known[pair] = self._tree_at(pair[0]), self._tree_at(pair[1])
+        self._compared.update(self.diffs(known.values()))
+        return [change for changes in self._compared.values() for change in changes]
+
+    @cached_property
+    def _compared(self) -> dict[tuple[str, str], tuple[TreeChange, ...]]:
+        return {}
+
+    def _tree_at(self, id_: str) -> str:
+        # A tree of nothing need not be in the store, but every git knows it.
+        return id_ if id_ == EMPTY_TREE else self.tree_of(id_)
 
     def first_parents(
         self, tip: CommitId, *, since: CommitId | None, paths: Sequence[str] = ()
@@ -44,14 +81,14 @@ class History(Objects):
             NotOnFirstParents: the branch did not grow from `since`.
         """
         ids = self._chain(tip, since)
-        commits = self.commits(reversed(ids))
-        pairs = "".join(f"{commit.id} {commit.parents[0]}\n" for commit in commits if commit.parents)
+        pairs = "".join(
+            f"{id_} {parent}\n" for id_, parent in zip(ids, [*ids[1:], since], strict=False) if parent
+        )
         changes = self._changes_of(pairs.encode(), paths)
-        for commit in commits:
-            if not commit.parents:
-                changes[commit.id] = tuple(self.diff(EMPTY_TREE, commit.tree, paths))
-        told = [(commit, changes.get(commit.id, ())) for commit in commits]
-        return [(commit, found) for commit, found in told if found or not paths]
+        if ids and since is None:
+            changes[ids[-1]] = tuple(self.diff(EMPTY_TREE, ids[-1], paths))
+        wanted = [id_ for id_ in reversed(ids) if changes.get(id_) or not paths]
+        return [(commit, changes.get(commit.id, ())) for commit in self.commits(wanted)]
 
     def introduced(self, tip: CommitId, paths: Collection[str]) -> list[tuple[Commit, tuple[str, ...]]]:
         """Say which first parents of a commit last brought these files, oldest first, and which each brought.
@@ -95,6 +132,10 @@ class History(Objects):
         out = self.run("rev-list", "--first-parent", *most, "--end-of-options", full_id(tip)).out
         return self.commits(CommitId(line) for line in out.decode().split())
 
+    def first_parent_ids(self, tip: CommitId) -> list[CommitId]:
+        """List the first parents of a commit and itself, newest first, by their ids alone."""
+        return self._chain(tip, None)
+
     def is_first_parent(self, older: CommitId, newer: CommitId) -> bool:
         """Say whether a commit is another one, or among its first parents; the walk ends where they part."""
         try:
@@ -120,6 +161,13 @@ class History(Objects):
     def outside(self, commits: Iterable[CommitId], tip: CommitId) -> set[CommitId]:
         """Say which of these commits a branch does not contain, all with one process."""
         wanted = dict.fromkeys(commits)
+        # Mostly they are among the last that the branch grew by.
+        at: CommitId | None = tip
+        for _ in range(_NEAR if wanted else 0):
+            if at is None or not wanted:
+                break
+            wanted.pop(at, None)
+            at = next(iter(self.commit(at).parents), None) if wanted else None
         if not wanted:
             return set()
         names = "".join(f"{full_id(id_)}\n" for id_ in wanted) + f"^{full_id(tip)}\n"
@@ -128,9 +176,38 @@ class History(Objects):
 
     def beyond(self, tip: CommitId, without: Sequence[CommitId]) -> list[Commit]:
         """List what a commit holds by whatever parent, and others do not; parents come before their children."""
+        if len(without) == 1 and (near := self._line(tip, without[0])) is not None:
+            return near
         others = (f"^{full_id(id_)}" for id_ in without)
         out = self.run("rev-list", "--topo-order", "--reverse", full_id(tip), *others, "--").out.decode()
         return self.commits(CommitId(line) for line in out.split())
+
+    def _line(self, tip: CommitId, end: CommitId) -> list[Commit] | None:
+        """List what lies above a commit, if it is little, all of it leads there, and only one order fits it.
+
+        What leads to the end whichever way one goes is not part of it: history has no circles.
+        """
+        held: dict[CommitId, Commit] = {}
+        fresh = [tip]
+        while fresh:
+            id_ = fresh.pop()
+            if id_ == end or id_ in held:
+                continue
+            commit = held[id_] = self.commit(id_)
+            if not commit.parents or len(held) > _NEAR:
+                return None
+            fresh += commit.parents
+        order: list[Commit] = []
+        done = {end}
+        while len(order) < len(held):
+            ready = [
+                commit for id_, commit in held.items() if id_ not in done and done.issuperset(commit.parents)
+            ]
+            if len(ready) != 1:
+                return None
+            order += ready
+            done.add(ready[0].id)
+        return order
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """Give the last commit that two have in common, if there is one."""
@@ -148,7 +225,10 @@ class History(Objects):
         return [CommitId(line[0]) for line in lines]
 
     def _changes_of(self, pairs: bytes, paths: Sequence[str]) -> dict[str, tuple[TreeChange, ...]]:
-        """Compare each commit with the one named beside it, all with one process."""
+        """Compare each commit with the one named beside it, or two trees, all with one process.
+
+        What is found stands under what the line begins with: the commit, or both trees.
+        """
         if not pairs:
             return {}
         out = self.run("diff-tree", "--stdin", *_RAW, "--", *paths, stdin=pairs).out
@@ -156,11 +236,17 @@ class History(Objects):
         fields = iter(out.split(b"\0")[:-1])
         current: list[TreeChange] = []
         for field in fields:
-            if field.startswith(b":"):
-                current.append(_change(field, next(fields)))
-            else:
-                current = found.setdefault(field.decode().strip(), [])
+            # A commit is named in a field of its own, two trees on a line before the first of their changes.
+            names, colon, meta = field.rpartition(b":")
+            if names or not colon:
+                current = found.setdefault((names or field).decode().split("\n")[-2 if colon else -1], [])
+            if colon:
+                current.append(_change(colon + meta, next(fields)))
         return {id_: tuple(sorted(made, key=lambda change: change.path)) for id_, made in found.items()}
+
+
+def _lies_in(path: str, places: Sequence[str]) -> bool:
+    return any(path == place or path.startswith(f"{place.rstrip('/')}/") for place in places)
 
 
 def _changes(fields: Iterator[bytes]) -> Iterator[TreeChange]:

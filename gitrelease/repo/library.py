@@ -1,4 +1,4 @@
-"""GitPython, as far as gitrelease uses it: saying why there is no repository, and the format of trees.
+"""GitPython, as far as gitrelease uses it: saying why there is no repository, and which names a tree may get.
 
 It is loaded where it is first used, because a command that only looks needs neither.
 
@@ -10,15 +10,16 @@ GitPython reads an author line such as `A <a@x> <b@y>` differently from git.
 from __future__ import annotations
 
 import configparser
-import os
+import re
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
-from gitrelease.repo.values import BadObject, NotARepository, PathRefused, plain
+from gitrelease.repo.values import NotARepository, PathRefused, plain
 
-TreeEntry = tuple[bytes, int, bytes]
-"""Id, mode and name of one entry, all as git stores them."""
+_SOME_FILE = 0o100644
+# It takes a dot in front, a tilde, or letters that some file system ignores, to pose as `.git`.
+_HARMLESS = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def refuse_place(start: Path) -> None:
@@ -42,26 +43,15 @@ def refuse_place(start: Path) -> None:
         ) from problem
 
 
-def parse_tree(data: bytes) -> list[TreeEntry]:
-    """Read the entries of a tree that is to be edited; refuse names that git would not check out."""
-    from git.objects.fun import tree_entries_from_data
-
-    try:
-        return [(sha, mode, os.fsencode(name)) for sha, mode, name in tree_entries_from_data(data)]
-    except ValueError as problem:
-        raise BadObject(f"a folder to change is malformed: {plain(str(problem))}") from problem
-
-
-def format_tree(entries: Iterable[TreeEntry]) -> bytes:
-    """Write a tree, in git's order; refuse names that could pose as `.git` on any file system."""
+def check_names(names: Iterable[bytes]) -> None:
+    """Refuse names for new entries of a tree that could pose as `.git` on any file system."""
+    # Names are passed as bytes, so that they stay what they are under any locale.
+    entries = [(b"\0" * 20, _SOME_FILE, name) for name in names if not _HARMLESS.fullmatch(name)]
+    if not entries:
+        return
     from git.objects.fun import tree_to_stream
 
-    # git compares the name of a folder as if it ended in a slash.
-    ordered = sorted(entries, key=lambda entry: entry[2] + (b"/" if entry[1] >> 12 == 4 else b""))
-    stream = BytesIO()
     try:
-        # Names are passed as bytes, so that they stay what they are under any locale.
-        tree_to_stream(ordered, stream.write)  # type: ignore[arg-type]
+        tree_to_stream(entries, BytesIO().write)  # type: ignore[arg-type]
     except ValueError as problem:
         raise PathRefused(f"a path cannot be written: {plain(str(problem))}") from problem
-    return stream.getvalue()

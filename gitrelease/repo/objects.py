@@ -6,6 +6,8 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import chain
 from threading import Lock
 from typing import IO
 
@@ -25,12 +27,23 @@ from gitrelease.repo.values import (
 
 BLOB_LIMIT = 16 * 1024 * 1024
 TREES_KEPT = 4096
+KEPT = 8192
+"""How many commits are kept in memory once they were read."""
+AHEAD = 32 * 1024 * 1024
+"""Beyond how many bytes files that were read ahead are forgotten."""
+SMALL = 64 * 1024
+"""Up to how many bytes an object is kept in memory."""
 
 _FOUND = re.compile(rb"([0-9a-f]{40}) (commit|tree|blob|tag) ([0-9]+)")
 _CLAIM = re.compile(rb"(?P<name>[^<>\n]*?) ?<(?P<email>[^<>\n]*)> (?P<at>[0-9]{1,12}) [+-][0-9]{4}")
 UNTYPABLE = re.compile(r"[\x00-\x1f\x7f]")
+_ENTRY = re.compile(rb"([^ \0]*) ([^\0]*)\0(.{20})", re.DOTALL)
 # So many bytes of requests fit into a pipe, whatever git does meanwhile: writing them never blocks.
 _PIPE_BYTES = 4096
+
+
+Level = dict[bytes, tuple[bytes, bytes]]
+"""One folder as git stores it: mode and id of each entry by its name, in git's order."""
 
 
 class Objects(Git):
@@ -41,7 +54,17 @@ class Objects(Git):
 
     _lock: Lock
     _reader: tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]] | None = None
-    _trees: dict[str, dict[str, Entry]]
+    _trees: dict[str, Level]
+    _ahead_bytes: int = 0
+
+    @cached_property
+    def _commits(self) -> dict[str, Commit]:
+        return {}
+
+    @cached_property
+    def _ahead(self) -> dict[str, bytes]:
+        """The files that were read before they are asked for."""
+        return {}
 
     def close(self) -> None:
         """End the process that reads objects. It starts again when it is needed."""
@@ -66,7 +89,50 @@ class Objects(Git):
     def commits(self, ids: Iterable[CommitId]) -> list[Commit]:
         """Read many commits, in the order given."""
         wanted = list(ids)
-        return [_commit(id_, data) for id_, data in zip(wanted, self._read(wanted, "commit"), strict=True)]
+        known = self._commits
+        found = {id_: known[id_] for id_ in wanted if id_ in known}
+        missing = [id_ for id_ in dict.fromkeys(wanted) if id_ not in found]
+        for id_, data in zip(missing, self._read(missing, "commit"), strict=True):
+            found[id_] = self._keep(id_, data)
+        return [found[id_] for id_ in wanted]
+
+    def _keep(self, id_: CommitId, data: bytes) -> Commit:
+        """Keep a commit, which never changes, as it is mostly asked for again."""
+        commit = _commit(id_, data)
+        if len(data) <= SMALL:
+            if len(self._commits) >= KEPT:
+                del self._commits[next(iter(self._commits))]
+            self._commits[id_] = commit
+        return commit
+
+    def is_kept(self, id_: str) -> bool:
+        """Say whether a commit was read before, and need not be asked for."""
+        return id_ in self._commits
+
+    def read_ahead(self, ids: Iterable[str]) -> None:
+        """Read many commits and small files at once, for whoever asks for them next, one by one.
+
+        What is not here, or is something else, is left out: that shows where it is asked for.
+        """
+        if self._ahead_bytes > AHEAD:
+            self._ahead.clear()
+            self._ahead_bytes = 0
+        wanted = [id_ for id_ in dict.fromkeys(ids) if id_ not in self._commits and id_ not in self._ahead]
+        small: dict[str, str] = {}
+        for id_, (header, _) in zip(
+            wanted, self._ask([f"info {full_id(id_)}" for id_ in wanted]), strict=True
+        ):
+            found = _FOUND.fullmatch(header)
+            if found and found[2] in {b"commit", b"blob"} and int(found[3]) <= SMALL:
+                small[id_] = found[2].decode()
+        for kind in ("commit", "blob"):
+            some = [id_ for id_, of in small.items() if of == kind]
+            for id_, data in zip(some, self._read(some, kind), strict=True):
+                if kind == "blob":
+                    self._ahead[id_] = data
+                    self._ahead_bytes += len(data)
+                else:
+                    self._keep(CommitId(id_), data)
 
     def blob(self, id_: BlobId, *, limit: int = BLOB_LIMIT) -> bytes:
         """Read the content of one file; refuse one larger than `limit` before it is read."""
@@ -85,17 +151,23 @@ class Objects(Git):
     def _blobs(
         self, wanted: Sequence[BlobId], paths: Mapping[BlobId, str], limit: int
     ) -> dict[BlobId, bytes]:
-        for id_, (kind, size) in zip(wanted, self._describe(wanted), strict=True):
+        found = {id_: self._ahead[id_] for id_ in wanted if id_ in self._ahead}
+        missing = [id_ for id_ in wanted if id_ not in found]
+        described = [("blob", len(data)) for data in found.values()] + self._describe(missing)
+        for id_, (kind, size) in zip([*found, *missing], described, strict=True):
             path = paths.get(id_)
             if kind != "blob":
                 raise BadObject(f"{id_} is a {kind}, not a file")
             if size > limit:
                 what = f"the file {id_:.7}" if path is None else repr(plain(path))
                 raise TooLarge(what, size, limit, path=path)
-        return dict(zip(wanted, self._read(wanted, "blob"), strict=True))
+        found.update(zip(missing, self._read(missing, "blob"), strict=True))
+        return found
 
     def exists(self, id_: str) -> bool:
         """Say whether an object is here."""
+        if id_ in self._commits:
+            return True
         return _FOUND.fullmatch(next(self._ask([f"info {full_id(id_)}"]))[0]) is not None
 
     def resolve(self, text: str) -> CommitId | None:
@@ -110,6 +182,10 @@ class Objects(Git):
 
     def tree_of(self, treeish: str) -> TreeId:
         """Give the tree of a commit; a tree is its own."""
+        if treeish in self._commits:
+            return self._commits[treeish].tree
+        if treeish in self._trees:
+            return TreeId(treeish)
         ((kind, _),) = self._describe([treeish])
         if kind == "commit":
             return self.commit(CommitId(treeish)).tree
@@ -123,8 +199,9 @@ class Objects(Git):
 
     def entries(self, treeish: str, paths: Iterable[str]) -> dict[str, Entry]:
         """Say what a tree holds at many paths; what it does not hold is left out."""
-        root = self.tree_of(treeish)
-        found = {path: self._walk(root, path) for path in paths}
+        root, wanted = self.tree_of(treeish), list(paths)
+        self._open_folders([(root, path) for path in wanted])
+        found = {path: self._walk(root, path) for path in wanted}
         return {path: entry for path, entry in found.items() if entry is not None}
 
     def list_tree(self, treeish: str, prefix: str = "", *, recursive: bool = False) -> list[Entry]:
@@ -141,8 +218,8 @@ class Objects(Git):
         before = f"{prefix}/" if prefix else ""
         if not recursive:
             return [
-                Entry(path=before + name, mode=entry.mode, id=entry.id)
-                for name, entry in self._tree(tree).items()
+                Entry(path=before + name.decode(errors="surrogateescape"), mode=_mode(mode), id=id_.hex())
+                for name, (mode, id_) in self._tree(tree).items()
             ]
         out = self.run("ls-tree", "-r", "-z", "--full-tree", tree).out
         return [_listed(record, before) for record in out.split(b"\0")[:-1]]
@@ -171,25 +248,44 @@ class Objects(Git):
                 found[ref] = Tag(id=commit, target=commit, tagger=None, tagged_at=None, message="")
         return found
 
-    def _walk(self, tree: TreeId, path: str) -> Entry | None:
+    def walk_ahead(self, ways: Iterable[tuple[str, str]]) -> None:
+        """Read the folders on the way to many paths of commits or trees, for whoever asks for those next."""
+        self._open_folders((self.tree_of(treeish), path) for treeish, path in ways)
+
+    def _open_folders(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Read the folders on the way to paths of trees, those of one depth at once, unless they are known."""
+        ways = {(root, tuple(path.split("/")[:-1])) for root, path in wanted}
+        while ways:
+            missing = [id_ for id_ in dict.fromkeys(id_ for id_, _ in ways) if id_ not in self._trees]
+            levels = dict(zip(missing, self._read(missing, "tree"), strict=True))
+            opened = {id_: self._kept_level(id_, data) for id_, data in levels.items()}
+            below = set()
+            for id_, (name, *rest) in ((id_, way) for id_, way in ways if way):
+                step = (opened.get(id_) or self._tree(id_)).get(_stored(name))
+                if step is not None and _is_folder(step):
+                    below.add((step[1].hex(), tuple(rest)))
+            ways = below
+
+    def _walk(self, tree: str, path: str) -> Entry | None:
         *folders, name = path.split("/")
         for folder in folders:
-            step = self._tree(tree).get(folder)
-            if step is None or step.mode != "040000":
+            step = self._tree(tree).get(_stored(folder))
+            if step is None or not _is_folder(step):
                 return None
-            tree = TreeId(step.id)
-        entry = self._tree(tree).get(name)
-        return None if entry is None else Entry(path=path, mode=entry.mode, id=entry.id)
+            tree = step[1].hex()
+        found = self._tree(tree).get(_stored(name))
+        return None if found is None else Entry(path=path, mode=_mode(found[0]), id=found[1].hex())
 
-    def _tree(self, id_: TreeId) -> dict[str, Entry]:
-        """Read one level of a tree, by name. Names that are not UTF-8 come out with surrogates."""
+    def _tree(self, id_: str) -> Level:
+        """Read one level of a tree."""
         known = self._trees.get(id_)
-        if known is None:
-            (data,) = self._read([id_], "tree")
-            if len(self._trees) >= TREES_KEPT:
-                self._trees.clear()
-            known = self._trees[id_] = {entry.path: entry for entry in _entries(id_, data)}
-        return known
+        return self._kept_level(id_, self._read([id_], "tree")[0]) if known is None else known
+
+    def _kept_level(self, id_: str, data: bytes) -> Level:
+        if len(self._trees) >= TREES_KEPT:
+            self._trees.clear()
+        level = self._trees[id_] = _level(id_, data)
+        return level
 
     def _describe(self, ids: Sequence[str]) -> list[tuple[str, int]]:
         """Say of each object what kind it is and how large."""
@@ -271,19 +367,28 @@ def _portions(requests: Sequence[str]) -> Iterator[list[bytes]]:
         yield portion
 
 
-def _entries(tree: str, data: bytes) -> Iterator[Entry]:
+def _level(tree: str, data: bytes) -> Level:
     """Read the entries of a tree with whatever names it has."""
-    at = 0
-    while at < len(data):
-        space, end = data.find(b" ", at), data.find(b"\0", at)
-        if space < 0 or end < space or end + 21 > len(data):
-            raise BadObject(f"tree {tree} is malformed", hint="git fsck says more")
-        yield Entry(
-            path=data[space + 1 : end].decode(errors="surrogateescape"),
-            mode=data[at:space].decode("ascii", "replace").zfill(6),
-            id=data[end + 1 : end + 21].hex(),
-        )
-        at = end + 21
+    found = _ENTRY.findall(data)
+    if sum(map(len, chain.from_iterable(found))) + 2 * len(found) != len(data):
+        raise BadObject(f"tree {tree} is malformed", hint="git fsck says more")
+    return {name: (mode, id_) for mode, name, id_ in found}
+
+
+def _mode(stored: bytes) -> str:
+    return stored.decode("ascii", "replace").zfill(6)
+
+
+def _is_folder(step: tuple[bytes, bytes]) -> bool:
+    return _mode(step[0]) == "040000"
+
+
+def _stored(name: str) -> bytes:
+    """Write a name as trees have it; what no tree can hold becomes a name that none holds."""
+    try:
+        return name.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return b"\0"
 
 
 def _listed(record: bytes, before: str) -> Entry:

@@ -313,7 +313,7 @@ class Refs(History):
             raise PushRejected({move.ref: "is being moved by somebody else" for move in moves})
         if not reasons and _CREDENTIALS.search(ran.err):
             raise self._no_answer(ran)
-        raise PushDeclined(ran.err or said)
+        raise PushDeclined("\n".join([ran.err, *(reasons or [said])]))
 
     def _follow(self, moves: Sequence[RefMove]) -> None:
         """Note what was just pushed, as git would where the remote is configured for it."""

@@ -10,8 +10,8 @@ from hashlib import sha1
 
 from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId
 from gitrelease.repo.history import History
-from gitrelease.repo.library import TreeEntry, format_tree, parse_tree
-from gitrelease.repo.objects import UNTYPABLE, has_surrogates
+from gitrelease.repo.library import check_names
+from gitrelease.repo.objects import UNTYPABLE, Level, has_surrogates
 from gitrelease.repo.values import (
     EMPTY_TREE,
     FILE,
@@ -25,8 +25,8 @@ from gitrelease.repo.values import (
     plain,
 )
 
-_TREE_MODE = 0o040000
-_FILE_MODE = int(FILE, 8)
+_TREE_MODE = b"40000"
+_FILE_MODE = FILE.encode()
 _PACK_TYPES = {"tree": 2, "blob": 3, "tag": 4}
 
 
@@ -65,11 +65,14 @@ class Store(History):
                 level = step
             level[name] = _Leaf(None if blob is None else full_id(blob))
         removed = frozenset(path for path, blob in edits.items() if blob is None)
-        written: list[tuple[str, bytes]] = []
+        if base is not None:
+            self._open_folders([(base, path) for path in edits])
+        written: dict[str, Level] = {}
         top = self._edited(base, "", plan, removed, written)
         if top is None:
-            written.append(("tree", b""))
-        self._store(written)
+            written[EMPTY_TREE] = {}
+        self._store([("tree", _tree_text(level)) for level in written.values()])
+        self._trees.update(written)
         return TreeId(top) if top is not None else EMPTY_TREE
 
     def _edited(
@@ -78,15 +81,19 @@ class Store(History):
         where: str,
         plan: _Folder,
         removed: frozenset[str],
-        written: list[tuple[str, bytes]],
+        written: dict[str, Level],
     ) -> str | None:
-        """Edit one folder and what is below; give its new id, or nothing when nothing is left in it."""
-        old = [] if base is None else parse_tree(self._read([base], "tree")[0])
-        entries: dict[bytes, TreeEntry] = {name: (sha, mode, name) for sha, mode, name in old}
+        """Edit one folder and what is below; give its new id, or nothing when nothing is left in it.
+
+        What the edits leave alone stays as it is, byte for byte and in its order; git checks all of it when it
+        is stored.
+        """
+        old: Level = {} if base is None else self._tree(base)
+        entries = dict(old)
         for text, step in plan.items():
             name, path = text.encode(), f"{where}{text}"
             had = entries.get(name)
-            is_folder = had is not None and had[1] == _TREE_MODE
+            is_folder = had is not None and had[0] == _TREE_MODE
             if isinstance(step, _Leaf):
                 if is_folder:
                     raise PathRefused(
@@ -95,24 +102,26 @@ class Store(History):
                 if step.blob is None:
                     entries.pop(name, None)
                 else:
-                    entries[name] = (bytes.fromhex(step.blob), _FILE_MODE, name)
+                    entries[name] = (_FILE_MODE, bytes.fromhex(step.blob))
                 continue
             if had is not None and not is_folder and path not in removed:
                 if not _writes(step):
                     continue
                 raise PathRefused(f"{plain(path)!r} is not a folder, so nothing can lie below it")
-            below = had[0].hex() if had is not None and is_folder else None
+            below = had[1].hex() if had is not None and is_folder else None
             new = self._edited(below, f"{path}/", step, removed, written)
             if new is None:
                 entries.pop(name, None)
             else:
-                entries[name] = (bytes.fromhex(new), _TREE_MODE, name)
+                entries[name] = (_TREE_MODE, bytes.fromhex(new))
         if not entries:
             return None
-        data = format_tree(entries.values())
-        id_ = _id_of("tree", data)
-        if id_ != base:
-            written.append(("tree", data))
+        if entries == old and base is not None:
+            return base
+        check_names(name for name in entries if name not in old)
+        entries = _in_order(old, entries)
+        id_ = _id_of("tree", _tree_text(entries))
+        written[id_] = entries
         return id_
 
     def merge_trees(self, ours: CommitId, theirs: CommitId) -> TreeId | Conflicts:
@@ -187,6 +196,24 @@ _Folder = dict[str, "_Leaf | _Folder"]
 def _writes(folder: _Folder) -> bool:
     """Say whether a folder's edits write any file; removing what cannot be there is no conflict."""
     return any(_writes(step) if isinstance(step, dict) else step.blob is not None for step in folder.values())
+
+
+def _tree_text(level: Level) -> bytes:
+    return b"".join([b"%b %b\0%b" % (mode, name, id_) for name, (mode, id_) in level.items()])
+
+
+def _in_order(old: Level, entries: Level) -> Level:
+    """Put entries into git's order, unless they are in it because nothing moved."""
+
+    def place(name: bytes) -> bytes:
+        # git compares the name of a folder as if it ended in a slash.
+        return name + b"/" if entries[name][0] == _TREE_MODE else name
+
+    if all(
+        name in old and (old[name][0] == _TREE_MODE) == (entries[name][0] == _TREE_MODE) for name in entries
+    ):
+        return entries
+    return {name: entries[name] for name in sorted(entries, key=place)}
 
 
 def check_path(path: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId
-from gitrelease.errors import Exit, GitReleaseError, RaceLost
+from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
 
 EMPTY_TREE = TreeId("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 """The tree without entries; git knows it also where nobody wrote it."""
@@ -175,11 +175,8 @@ class Unreachable(GitReleaseError):
     code = "unreachable"
 
 
-class RemoteRefusedCredentials(GitReleaseError):
+class RemoteRefusedCredentials(CredentialsError):
     """The shared repository wants other credentials."""
-
-    exit = Exit.CREDENTIALS
-    code = "credentials"
 
 
 class BadObject(GitReleaseError):
@@ -231,10 +228,9 @@ class PathRefused(FileRefused):
     code = "path-refused"
 
 
-class SigningRefused(GitReleaseError):
+class SigningRefused(CredentialsError):
     """A commit cannot be signed here."""
 
-    exit = Exit.CREDENTIALS
     code = "signing"
 
 
@@ -270,5 +266,18 @@ class PushDeclined(GitReleaseError):
     code = "push-declined"
 
     def __init__(self, said: str) -> None:
-        super().__init__(f"the shared repository declined the push:\n{said}")
-        self.said = said
+        words = _server_words(said)
+        super().__init__(
+            f"the shared repository declined the push:\n{words}",
+            hint="ask whoever runs the server; nothing was changed",
+        )
+        self.said = words
+
+
+def _server_words(said: str) -> str:
+    """Keep what a server said of a push, without what git puts around it; all of it where it said nothing itself."""
+    lines = [
+        line.rstrip() for line in said.splitlines() if not line.startswith("error: failed to push some refs")
+    ]
+    own = [line.removeprefix("remote:").removeprefix(" ") for line in lines if line.startswith("remote:")]
+    return "\n".join(own if any(own) else lines).strip("\n")

@@ -7,11 +7,13 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from gitrelease.core.names import BlobId, CommitId, RefName
 from gitrelease.errors import GitReleaseError, NotFound
-from gitrelease.repo.history import History
+from gitrelease.repo.bulk import Bulk
 from gitrelease.repo.objects import BLOB_LIMIT
 from gitrelease.repo.run import Config
 from gitrelease.repo.store import check_path
@@ -31,13 +33,38 @@ _KINDS = {
 }
 
 
+FEW = 64
+"""So many files are named to git one by one; to look for more, it looks everywhere."""
+
+
 class InTheWay(GitReleaseError):
     """The checked-out branch cannot move forward without touching somebody's changes. Nothing was touched."""
 
     code = "in-the-way"
 
 
-class Worktree(History):
+@dataclass(frozen=True, kw_only=True)
+class Lying:
+    """What lies below some folders of the working tree, whether git keeps it or not."""
+
+    files: Mapping[str, frozenset[str]]
+    """By folder the names of its files, and of symbolic links, which are not followed."""
+    no_files: tuple[str, ...]
+    """What else there is, which git never names: folders, pipes, sockets and devices."""
+
+    def files_called(self, name: str) -> list[str]:
+        """List the files of one name."""
+        return [f"{folder}/{name}" for folder, names in self.files.items() if name in names]
+
+    @property
+    def has_repositories(self) -> bool:
+        """Whether there are repositories of their own among the folders; git does not look into those."""
+        return any(".git" in names for names in self.files.values()) or any(
+            path.endswith("/.git") for path in self.no_files
+        )
+
+
+class Worktree(Bulk):
     """The files that are checked out. Only submit, check, status, import, restore and pull come here."""
 
     @property
@@ -57,10 +84,13 @@ class Worktree(History):
         ran = self.run("symbolic-ref", "--quiet", "HEAD", accept=(0, 1))
         return RefName(ran.out.decode(errors="surrogateescape").strip()) if ran.exit == 0 else None
 
-    def changed_paths(self, commit: CommitId, prefixes: Sequence[str]) -> set[str]:
+    def changed_paths(
+        self, commit: CommitId, prefixes: Sequence[str], unkept: Sequence[str] | None = None
+    ) -> set[str]:
         """Name the files below some folders that may differ from a commit; whoever asks compares their bytes.
 
-        No content is read here. What git is told to ignore is not named.
+        No content is read here. What git is told to ignore is not named. `unkept` is where to look for files that
+        git does not keep, if that is known; else it is everywhere below those folders.
         """
         self._files()
         if not prefixes:
@@ -68,11 +98,12 @@ class Worktree(History):
         raw = self.run(
             "diff-index", "--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=all",
             "--no-ext-diff", "--no-textconv", "--end-of-options", full_id(commit), "--", *prefixes,
-            in_worktree=True,
+            in_worktree=True, settings=self._no_filters(),
         ).out  # fmt: skip
         # `:meta`, path, `:meta`, path …
         tracked = raw.split(b"\0")[1::2]
-        return {path.decode(errors="surrogateescape") for path in tracked} | self._others(prefixes)
+        others = self._others(prefixes if unkept is None else unkept)
+        return {path.decode(errors="surrogateescape") for path in tracked} | others
 
     def ignored_paths(self, prefixes: Sequence[str]) -> set[str]:
         """Name the files below some folders that git is told to ignore, so that nobody else is shown them."""
@@ -81,32 +112,52 @@ class Worktree(History):
 
     def _others(self, prefixes: Sequence[str], *options: str) -> set[str]:
         """Name the files that git does not keep; the user's own list of what to ignore counts as well."""
+        if not prefixes:
+            return set()
         out = self.run(
             "ls-files", "--others", *options, "--exclude-standard", "-z", "--", *prefixes,
             in_worktree=True, config=Config.USER, extra={"GIT_LITERAL_PATHSPECS": "1"},
         ).out  # fmt: skip
         return {path.decode(errors="surrogateescape") for path in out.split(b"\0") if path}
 
-    def no_files(self, folders: Sequence[str]) -> Iterator[str]:
-        """Name what lies below some folders and is no file: folders, pipes, sockets and devices.
+    def unkept(self, lying: Lying, prefixes: Sequence[str]) -> Sequence[str]:
+        """Say where git has to look for files that it does not keep, ignored or not.
 
-        git names none of these. Symbolic links it does name, so they are left to it, and not followed here.
+        Mostly there are none, or few; to find that out costs less than to have git look at every file twice.
         """
+        if lying.has_repositories:
+            return prefixes
+        out = self.run("ls-files", "-z", in_worktree=True).out
+        kept = frozenset(out.decode(errors="surrogateescape").split("\0"))
+        below = (f"{folder}/{name}" for folder, names in lying.files.items() for name in names)
+        top = self._files()
+        beside = (path for path in prefixes if path not in lying.files and os.path.lexists(top / path))
+        found = [path for path in chain(below, beside) if path not in kept]
+        return found if len(found) <= FEW else prefixes
+
+    def lying(self, folders: Sequence[str]) -> Lying:
+        """Look at what lies below some folders. A folder that is a link is not looked into."""
         top = self._files()
         waiting = [folder for folder in folders if not (top / folder).is_symlink()]
+        files: dict[str, frozenset[str]] = {}
+        others: list[str] = []
         while waiting:
             folder = waiting.pop()
+            names = set()
             try:
                 entries = list(os.scandir(top / folder))
             except OSError:  # it is not there, or not ours to look into
                 continue
             for entry in entries:
+                if entry.is_file(follow_symlinks=False) or entry.is_symlink():
+                    names.add(entry.name)
+                    continue
                 path = f"{folder}/{entry.name}"
+                others.append(path)
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(path)
-                    yield path
-                elif not entry.is_symlink() and not entry.is_file(follow_symlinks=False):
-                    yield path
+            files[folder] = frozenset(names)
+        return Lying(files=files, no_files=tuple(others))
 
     def read_working(self, path: str, *, limit: int = BLOB_LIMIT) -> bytes | None:
         """Read a working file; `None` when there is none. Links, here or on the way, are refused."""
@@ -173,10 +224,14 @@ class Worktree(History):
             )
         held = self._staged(list(same))
         self._stage({path: f"{FILE} {full_id(blob)} 0" for path, blob in same.items()})
-        self.run("update-index", "-q", "--refresh", in_worktree=True, config=Config.USER, accept=range(256))
+        self.run(
+            "update-index", "-q", "--refresh",
+            in_worktree=True, config=Config.USER, settings=self._no_filters(), accept=range(256),
+        )  # fmt: skip
         ran = self.run(
             "merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash", "--no-overwrite-ignore",
-            "--no-verify-signatures", full_id(main), in_worktree=True, config=Config.USER, accept=range(256),
+            "--no-verify-signatures", full_id(main),
+            in_worktree=True, config=Config.USER, settings=self._no_filters(), accept=range(256),
         )  # fmt: skip
         if ran.exit != 0:
             self._stage({path: held.get(path, f"0 {'0' * 40} 0") for path in same})
@@ -198,6 +253,18 @@ class Worktree(History):
         if entries:
             lines = "".join(f"{meta}\t{path}\0" for path, meta in entries.items())
             self.run("update-index", "-z", "--index-info", stdin=lines.encode(), in_worktree=True)
+
+    def _no_filters(self) -> list[str]:
+        """Give the settings under which no filter that this clone brings along starts a program.
+
+        Its configuration names the program, and a file of the repository, which anybody may have pushed, chooses
+        it. Filters that users configured for all they do are theirs.
+        """
+        ran = self.run("config", "--local", "-z", "--name-only", "--get-regexp", r"^filter\.", accept=(0, 1))
+        names = ran.out.decode(errors="surrogateescape").split("\0")
+        drivers = {name.rpartition(".")[0] for name in names if name}
+        blank = {"clean": "", "smudge": "", "process": "", "required": "false"}
+        return [f"{driver}.{key}={value}" for driver in sorted(drivers) for key, value in blank.items()]
 
     def _files(self) -> Path:
         if self.worktree is None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gitrelease.commands.merge import MergeResult, NotApproved
-from gitrelease.commands.review import add_reviewer, withdraw
+from gitrelease.commands.review import add_reviewers, withdraw
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.verify import verify
 from gitrelease.commands.views import (
@@ -994,15 +994,21 @@ def test_asking_one_more_reviewer_does_not_move_the_head(bench: Bench) -> None:
     package(shop)
     head = shop.server.tip("package/first")
     shop.person("dep-1").approve("first")
-    add_reviewer(shop.person("dev-1").desk, package_name("first"), "adm-1")
+    add_reviewers(shop.person("dev-1").desk, package_name("first"), ["adm-1"])
     assert (shop.server.tip("package/first"), told(shop)[0]) == (head, ["dep-1"])
     shown = view_package(shop.person("view-1").desk, package_name("first"))
     assert [one.id for one in shown.reviewers] == ["dep-2", "adm-2", "adm-1"]
-    assert add_reviewer(shop.person("dev-1").desk, package_name("first"), "adm-1").was_said is True
+    more = add_reviewers(shop.person("dev-1").desk, package_name("first"), ["adm-1", "dep-1", "dep-1"])
+    assert (more.asked, more.was_said) == (("adm-1", "dep-1"), False)
+    shown = view_package(shop.person("view-1").desk, package_name("first"))
+    assert [one.id for one in shown.reviewers] == ["dep-2", "adm-2", "adm-1", "dep-1"]
+    # A yes and two statements, the second of which asks only who was not asked before.
+    assert shop.server.git("rev-list", "--count", "--first-parent", f"{head}..review/first") == "3"
+    assert add_reviewers(shop.person("dev-1").desk, package_name("first"), ["adm-1"]).was_said is True
     for who, error in (("dev-2", Refused), ("dev-1", Refused), ("nobody", NotFound)):
         failed = refused(
             shop,
-            lambda who=who: add_reviewer(shop.person("dev-1").desk, package_name("first"), who),  # type: ignore[misc]
+            lambda who=who: add_reviewers(shop.person("dev-1").desk, package_name("first"), [who]),  # type: ignore[misc]
         )
         assert isinstance(failed, error)
     shop.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gitrelease.commands.compare import compare, package_diff
-from gitrelease.commands.review import add_reviewer, withdraw
+from gitrelease.commands.review import add_reviewers, withdraw
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.rollback import RollbackRequest, rollback
 from gitrelease.commands.status import status
@@ -192,7 +192,7 @@ VERBS: Mapping[str, tuple[Action, Callable[[Shop, Person], Any], Callable[[Perso
     "package edit": (
         Action.RELEASE,
         package_for,
-        lambda person, name: add_reviewer(person.desk, name, "dep-2"),
+        lambda person, name: add_reviewers(person.desk, name, ["dep-2"]),
     ),
     "package revoke": (Action.REVOKE_ANY, package_for, lambda person, name: person.revoke(name)),
     "package revoke, own": (Action.REVOKE_OWN, own_package, lambda person, name: person.revoke(name)),

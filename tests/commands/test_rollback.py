@@ -215,6 +215,12 @@ def test_not_everybody_rolls_back(synced: Shop, who: str) -> None:
     assert synced.refs() == refs
 
 
+def test_a_number_that_another_spelling_has_used_up_is_not_given_again(synced: Shop) -> None:
+    name = synced.released(orders("two"), "orders")
+    synced.server.git("branch", "submit/job/Orders/v3", "main")
+    assert plan(back(synced, name).manifest) == {"job/orders": (Change.MODIFY, 2, 4)}
+
+
 def test_a_dry_run_shows_the_package_and_pushes_nothing(synced: Shop) -> None:
     name = synced.released(orders("two"), "orders")
     refs = synced.refs()

@@ -13,23 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitrelease.core.compare import (
-    MOST_CHARACTERS,
     Comparison,
     FieldDifference,
     Named,
-    Patch,
     Side,
     compare_item,
     comparison_document,
     differences,
     graph_changes,
-    patch_of,
     path_text,
     same,
 )
 from gitrelease.core.item import Change
 from gitrelease.core.job import parse_job
 from gitrelease.core.names import WORKSPACE_ITEM, WORKSPACE_PATH, Directory, ItemKey, ItemName, Kind
+from gitrelease.core.patch import MOST_CHARACTERS, Patch, patch_of
 
 ADD, MODIFY, DELETE = Change.ADD, Change.MODIFY, Change.DELETE
 

@@ -219,8 +219,7 @@ def test_a_rules_author_cannot_meet_it() -> None:
 def test_somebody_in_a_rule_who_may_not_approve_does_not_meet_it() -> None:
     rule = Rule(paths=("jobs/**",), people=("dev-2", "nobody"))
     missing = judge(opinion("dev-2"), opinion("nobody"), opinion("dep-1"), by=workspace(rule))[2]
-    # Who is no member may be a team, which only the forge can say more of.
-    assert missing == ["1 more of 1 required for jobs/**, from nobody"]
+    assert missing == ["1 more of 1 required for jobs/**, and nobody is left who could give it"]
 
 
 # Vetoes.
@@ -459,7 +458,7 @@ def test_requirements_that_nobody_is_left_to_meet() -> None:
         "1 more of 1 required for jobs/sales/**, and nobody is left who could give it"
     ]
     leads = replace(workspace(Rule(paths=("**",), people=("@org/leads",))), teams=(Team(name="@org/leads"),))
-    assert impossible(leads, "dev-1") == []
+    assert impossible(leads, "dev-1") == ["1 more of 1 required for **, and nobody is left who could give it"]
 
 
 def test_who_was_asked_later_is_kept_in_order_and_once() -> None:

@@ -278,8 +278,29 @@ def test_a_workspace_that_nobody_could_release_in() -> None:
     assert found(workspace(rollback_approvals=3)) == [
         ("too-few-reviewers", "review.approvals", "3 approvals are asked for, and 2 members may approve")
     ]
-    # Who is in a team is known only when somebody asks the forge.
-    assert found(workspace(member("dev", Role.DEVELOPER), teams=(Team(name="@org/leads"),))) == []
+
+
+def test_a_team_counts_for_nobody_until_a_forge_says_who_is_in_it() -> None:
+    leads = (Team(name="@org/leads", roles=frozenset({Role.ADMIN})),)
+    said = "nobody can tell who is in the team @org/leads, so it counts for nobody"
+    assert found(workspace(member("dev", Role.DEVELOPER), teams=leads)) == [
+        ("team-unresolved", "members", said),
+        ("too-few-reviewers", "review.approvals", "1 approvals are asked for, and 0 members may approve"),
+        ("no-admin", "members", "nobody could approve a later change of the workspace"),
+    ]
+    ruled = workspace(teams=leads, required=(Rule(paths=("jobs/**",), people=("@org/leads",)),))
+    assert found(ruled) == [
+        (
+            "rule-cannot-be-met",
+            "review.required[0]",
+            "the rule asks for 1 approvals; 0 of its people may approve",
+        ),
+        ("team-unresolved", "members", said),
+        ("team-unresolved", "review.required[0].from", said),
+    ]
+    # Somebody else may meet the rule, so the team is only warned of.
+    both = workspace(teams=leads, required=(Rule(paths=("jobs/**",), people=("@org/leads", "dep")),))
+    assert {one.severity for one in workspace_problems(both)} == {Severity.WARNING}
 
 
 def test_rules_name_people_who_exist_and_may_approve() -> None:

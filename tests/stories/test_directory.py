@@ -179,7 +179,7 @@ def test_a_disk_that_is_not_mounted_is_no_empty_production(yard: Shop) -> None:
     folder.mkdir()
     for words in (("status",), ("sync",)):
         told = run(yard, "sync", *words)
-        assert told.code == 1
+        assert told.code == 1, told.err
         assert "the folder of the target disk, holds no file .gitrelease" in told.out + told.err
     assert (subjects(yard), list(folder.iterdir())) == (ledger, [])
 

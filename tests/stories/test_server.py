@@ -12,7 +12,7 @@ from time import sleep
 
 import pytest
 
-from gitrelease.commands.review import add_reviewer
+from gitrelease.commands.review import add_reviewers
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.rollback import RollbackRequest, rollback
 from gitrelease.commands.server import NotAServer, make_server, wait_for_push, woken
@@ -79,7 +79,7 @@ def test_the_whole_story_is_the_same_on_a_server_that_defends_itself(either: Sho
     dana.release(everything=True, name="two")
     dana.revoke("two")
     dana.release(everything=True, name="three")
-    add_reviewer(dana.desk, package_name("three"), "adm-1")
+    add_reviewers(dana.desk, package_name("three"), ["adm-1"])
     devi.approve("three", "good")
     assert [one.status for one in runner.sync().packages] == ["successful"]
     # Back again, by somebody who may not submit; then deleted.
