@@ -252,7 +252,10 @@ class Worktree(Bulk):
     def _stage(self, entries: Mapping[str, str]) -> None:
         if entries:
             lines = "".join(f"{meta}\t{path}\0" for path, meta in entries.items())
-            self.run("update-index", "-z", "--index-info", stdin=lines.encode(), in_worktree=True)
+            self.run(
+                "update-index", "-z", "--index-info",
+                stdin=lines.encode(), in_worktree=True, settings=self._no_filters(),
+            )  # fmt: skip
 
     def _no_filters(self) -> list[str]:
         """Give the settings under which no filter that this clone brings along starts a program.
