@@ -29,7 +29,9 @@ _UNHEEDED = MEANS_NOTHING | {"version", "directory"}
 _NAMES = rf"(?:x-)?(?:{'|'.join(sorted(_UNHEEDED))})"
 _HEAD = re.compile(rf"(?P<lead>[ -]*)[\"']?(?P<unheeded>{_NAMES}[\"']?\s*:)?")
 # Where a value goes on over several lines whatever their indentation, or a key is written oddly.
-_OPEN = re.compile(r"(?::[ \t]*|^[ -]*)(?:\{[^}\n]*|\[[^\]\n]*|\"[^\"\n]*|'[^'\n]*)$", re.MULTILINE)
+_OPEN = re.compile(
+    r"[\[{\"'](?<![^\s:-].)(?:(?<=\{)[^}\n]*|(?<=\[)[^\]\n]*|(?<=\")[^\"\n]*|(?<=')[^'\n]*)$", re.MULTILINE
+)
 _ODD_KEY = re.compile(r"\\[^\"\n]*\"\s*:|^[ -]*\?", re.MULTILINE)
 
 
