@@ -31,5 +31,5 @@ class NameTaken(Refused):
     def __init__(self, name: PackageName) -> None:
         super().__init__(
             f"there was a package {name} before",
-            hint="give another --name, or none: then run it again, for a name of the second it is made in",
+            hint="give another --name",
         )
