@@ -20,7 +20,7 @@ from gitrelease.core.archive import (
 from gitrelease.core.names import ARCHIVE, BlobId, CommitId, ItemKey, PackageName, RefName, item_key
 from gitrelease.core.status import Glance, Packaged, Summary, parse_summary, summary_document
 from gitrelease.errors import GitReleaseError
-from gitrelease.messages import message_of, read_message
+from gitrelease.messages import message_of, read_message, read_value, value_bytes
 from gitrelease.pen import Pen
 from gitrelease.repo import Commit, Repo
 
@@ -85,8 +85,8 @@ class Archive:
         """List what was settled, newest first."""
         if self.tip is None:
             return []
-        commits = [c for c in self.repo.history(self.tip, limit=limit) if c.parents]
-        return [(c, read_message(c.message, parse_entry, of=f"the archive's {c.id:.7}")) for c in commits]
+        commits = [commit for commit in self.repo.history(self.tip, limit=limit) if commit.parents]
+        return [(commit, entry_of(commit)) for commit in commits]
 
     def extended(self, pen: Pen, entry: ArchiveEntry, *, outcome: Summary | None = None) -> CommitId:
         """Write one more entry; the caller moves the branch, together with what it settles."""
@@ -118,14 +118,19 @@ def read_archive(repo: Repo, refs: Mapping[RefName, str]) -> Archive:
     return Archive(repo=repo, tip=None if tip is None else CommitId(tip))
 
 
+def entry_of(commit: Commit) -> ArchiveEntry:
+    """Read the entry that a commit of the archive is."""
+    return read_message(commit.message, "settlement", parse_entry, of=f"the archive's {commit.id:.7}")
+
+
 def write_summary(summary: Summary) -> bytes:
-    """Write what became of a package, one spelling only."""
-    return (json.dumps(summary_document(summary), ensure_ascii=False, indent=1) + "\n").encode()
+    """Write what became of a package."""
+    return value_bytes(summary_document(summary))
 
 
 def read_summary(data: bytes, *, of: str) -> Summary:
     """Read what became of a package."""
-    return read_message(data.decode(errors="replace"), parse_summary, of=of)
+    return read_value(data, parse_summary, of=of)
 
 
 def _number(path: str, data: bytes) -> int:

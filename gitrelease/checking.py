@@ -6,8 +6,8 @@ checked comes in as bytes, so that every entry point checks the same thing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from gitrelease import secrets
 from gitrelease.core.finding import Finding, Problem, has_errors, key_text
@@ -16,7 +16,6 @@ from gitrelease.core.job import Job, parse_job
 from gitrelease.core.names import (
     JOB_ENDING,
     ItemKey,
-    ItemName,
     Kind,
     NameRefused,
     item_name,
@@ -24,6 +23,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.rules import job_problems, reference_problems, script_problems, subjob_problems
 from gitrelease.core.script import parse_script
+from gitrelease.core.search import nearest
 from gitrelease.core.workspace import Workspace, parse_workspace, workspace_problems
 from gitrelease.documents import Document, DocumentRefused, parse
 from gitrelease.errors import GitReleaseError, Refused
@@ -58,67 +58,54 @@ class Draft:
     """The number its document must bear; None while it is only being edited."""
 
 
-Supports = Callable[[Job], Sequence[Problem]]
-"""What the configured targets have against a job."""
-
-
-Unconnectable = Callable[[Workspace], Sequence[Problem]]
-"""Which targets of a workspace cannot be connected."""
-
-
-def _all_connect(workspace: Workspace) -> Sequence[Problem]:  # noqa: ARG001
+def _nothing(asked: object) -> tuple[()]:  # noqa: ARG001
     return ()
 
 
-def _no_objection(job: Job) -> Sequence[Problem]:  # noqa: ARG001
-    return ()
+def _unknown(asked: object) -> None:
+    """Know nothing of what is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Names(Container[str]):
-    """The names of one kind that exist, asked one by one: a workspace may hold ten thousand."""
+class Surroundings:
+    """What there is around the drafts, asked one by one: a workspace may hold a hundred thousand items."""
 
-    kind: Kind
     exists: Callable[[ItemKey], bool]
+    """Whether there is an item, beside the drafts."""
+    nearest: Callable[[ItemKey], str | None] = _unknown
+    """The name of an item of that kind which is spelled much like this one, for a hint."""
+    users: Callable[[ItemKey], Sequence[str]] = _nothing
+    """Which job documents hold the name of an item; asked for deletions only."""
+    bytes_of: Callable[[str], bytes | None] = _unknown
+    """An approved file, to see whether a job that holds a name really uses the item."""
+    workspace: Workspace | None = None
+    """The effective workspace; one that is in the drafts is checked against it."""
+    supports: Callable[[Job], Sequence[Problem]] = _nothing
+    """What the configured targets have against a job."""
+    unconnectable: Callable[[Workspace], Sequence[Problem]] = _nothing
+    """Which targets of a workspace that is in the drafts cannot be connected."""
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.exists(ItemKey(kind=self.kind, name=ItemName(name)))
 
-
-def check_drafts(
-    drafts: Sequence[Draft],
-    exists: Callable[[ItemKey], bool],
-    users: Callable[[ItemKey], Sequence[str]],
-    workspace: Workspace | None = None,
-    *,
-    supports: Supports = _no_objection,
-    unconnectable: Unconnectable = _all_connect,
-    bytes_of: Callable[[str], bytes | None] = lambda path: None,  # noqa: ARG005
-) -> list[Finding]:
-    """Find everything that is wrong with items, alone and together.
-
-    Args:
-        drafts: the items as they would be.
-        exists: whether an item is approved.
-        users: which job documents hold the name of an item; asked for deletions only.
-        workspace: the effective workspace; one that is in the drafts is checked against it.
-        supports: what the targets have against a job.
-        unconnectable: which targets of a workspace that is in the drafts cannot be connected.
-        bytes_of: gives an approved file, to see whether a job that holds a name really uses the item.
-    """
+def check_drafts(drafts: Sequence[Draft], around: Surroundings) -> list[Finding]:
+    """Find everything that is wrong with items, alone and together."""
     coming = {draft.item for draft in drafts if draft.files}
     going = {draft.item for draft in drafts if not draft.files}
 
     def will_exist(item: ItemKey) -> bool:
-        return item in coming or (item not in going and exists(item))
+        return item in coming or (item not in going and around.exists(item))
 
+    def nearest_of_all(item: ItemKey) -> str | None:
+        near = nearest(item.name, [other.name for other in coming if other.kind is item.kind])
+        return near or around.nearest(item)
+
+    afterwards = replace(around, exists=will_exist, nearest=nearest_of_all)
     findings: list[Finding] = []
     changed = {path for draft in drafts for path in draft.files}
     for draft in drafts:
         if draft.files:
-            findings += _check_item(draft, will_exist, workspace, supports, unconnectable)
+            findings += _check_item(draft, afterwards)
         else:
-            findings += _still_used(draft.item, users, bytes_of, drafts, changed)
+            findings += _still_used(draft.item, around, going, changed)
     findings += _one_name(drafts)
     return sorted(findings, key=lambda one: (one.file, one.line or 0, one.column or 0, one.code))
 
@@ -149,13 +136,7 @@ def crowded(added: Iterable[str], held: Callable[[str], Iterable[str]]) -> list[
     return findings
 
 
-def _check_item(
-    draft: Draft,
-    exists: Callable[[ItemKey], bool],
-    workspace: Workspace | None,
-    supports: Supports,
-    unconnectable: Unconnectable,
-) -> Iterator[Finding]:
+def _check_item(draft: Draft, around: Surroundings) -> Iterator[Finding]:
     home = document_of(draft)
     for problem in files_problems(draft.item, draft.files):
         yield Finding(code=problem.code, file=home, message=problem.message, hint=problem.hint)
@@ -181,11 +162,11 @@ def _check_item(
     yield from _numbered(draft, main)
     match draft.item.kind:
         case Kind.JOB:
-            yield from _check_job(draft, home, documents, exists, supports)
+            yield from _check_job(draft, home, documents, around)
         case Kind.SCRIPT:
             yield from _check_script(draft, home, main)
         case Kind.WORKSPACE:
-            yield from _check_workspace(main, workspace, unconnectable)
+            yield from _check_workspace(main, around)
 
 
 def document_of(draft: Draft) -> str:
@@ -226,15 +207,13 @@ def _named(document: Document, wanted: str) -> Iterator[Finding]:
 
 
 def _check_job(
-    draft: Draft,
-    home: str,
-    documents: Mapping[str, Document],
-    exists: Callable[[ItemKey], bool],
-    supports: Supports,
+    draft: Draft, home: str, documents: Mapping[str, Document], around: Surroundings
 ) -> Iterator[Finding]:
-    scripts = _Names(kind=Kind.SCRIPT, exists=exists)
-    jobs = _Names(kind=Kind.JOB, exists=exists)
     subjobs = {subjob_name(path): path for path in documents if path != home}
+
+    def exists(item: ItemKey) -> bool:
+        return (item.kind is Kind.JOB and item.name in subjobs) or around.exists(item)
+
     parent = None
     for path, document in sorted(documents.items(), key=lambda entry: entry[0] != home):
         is_parent = path == home
@@ -245,26 +224,16 @@ def _check_job(
             yield _at(document, Problem(code=wrong.code, message=wrong.message, hint=wrong.hint))
             continue
         parent = job if is_parent else parent
-        with_siblings = _Either(names=subjobs, rest=jobs)
         problems = [
             *job_problems(job),
-            *reference_problems(job, scripts=scripts, jobs=with_siblings),
-            *supports(job),
+            *reference_problems(job, exists=exists, near=around.nearest),
+            *around.supports(job),
         ]
         for problem in problems:
             yield _at(document, problem)
     if parent is not None:
         for problem in subjob_problems(parent, [name for name in subjobs if _is_name(name)]):
             yield _at(documents[home], problem)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Either(Container[str]):
-    names: Container[str]
-    rest: Container[str]
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in self.names or name in self.rest)
 
 
 def subjob_name(path: str) -> str:
@@ -297,11 +266,9 @@ def _check_script(draft: Draft, home: str, document: Document) -> Iterator[Findi
             yield _at(document, problem)
 
 
-def _check_workspace(
-    document: Document, effective: Workspace | None, unconnectable: Unconnectable
-) -> Iterator[Finding]:
-    workspace = parse_workspace(document.value)
-    problems = [*workspace_problems(workspace), *unconnectable(workspace)]
+def _check_workspace(document: Document, around: Surroundings) -> Iterator[Finding]:
+    workspace, effective = parse_workspace(document.value), around.workspace
+    problems = [*workspace_problems(workspace), *around.unconnectable(workspace)]
     if effective is not None and workspace.id != effective.id:
         problems.append(
             Problem(
@@ -316,21 +283,16 @@ def _check_workspace(
 
 
 def _still_used(
-    item: ItemKey,
-    users: Callable[[ItemKey], Sequence[str]],
-    bytes_of: Callable[[str], bytes | None],
-    drafts: Sequence[Draft],
-    changed: set[str],
+    item: ItemKey, around: Surroundings, going: Collection[ItemKey], changed: Container[str]
 ) -> Iterator[Finding]:
     """Find jobs that would name what is no longer there; whether a job does is read, not guessed."""
-    leaving = {draft.item for draft in drafts if not draft.files}
-    for path in users(item):
+    for path in around.users(item):
         try:
             place = place_of(path)
         except NameRefused:
             continue
-        data = bytes_of(path)
-        if place.item in leaving or path in changed or data is None or place.item == item:
+        data = around.bytes_of(path)
+        if place.item in going or path in changed or data is None:
             continue
         try:
             job = parse_job(parse(data, file=path).value, directory=place.directory)

@@ -1,4 +1,8 @@
-"""What gitrelease writes into commit messages: one line for people, then the value itself as JSON."""
+"""What gitrelease keeps in git for itself: values as JSON, in the messages of commits and in files.
+
+A message is one line for people, what somebody said if anything, and then the value, which has a schema. A file
+holds the value alone.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,74 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from gitrelease.errors import GitReleaseError
+from gitrelease.schemas import value_problems
 
 Parsed = TypeVar("Parsed")
 
 
 class MessageRefused(GitReleaseError):
-    """A commit that should carry a value of ours does not."""
+    """A commit or a file that should carry a value of ours does not."""
 
     code = "message-refused"
 
 
 def message_of(subject: str, document: Mapping[str, object], *, words: str = "") -> str:
     """Write a commit message: the subject, what somebody said about it if anything, and the value."""
-    value = json.dumps(document, ensure_ascii=False, indent=1)
-    parts = [subject, *([words] if words else []), value]
+    parts = [subject, *([words] if words else []), _text(document)]
     return "\n\n".join(parts) + "\n"
 
 
-def read_message(message: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str) -> Parsed:
+def read_message(
+    message: str, kind: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str
+) -> Parsed:
     """Read the value of a commit message.
 
+    Args:
+        message: the message.
+        kind: of which kind the value is, as `schemas` knows it.
+        parse: makes the value of what its schema allows.
+        of: what the commit is, for whoever cannot read it.
+
     Raises:
-        MessageRefused: there is none, or it is not what `parse` takes; `of` says in the message where.
+        MessageRefused: there is none, or it is not what its schema allows.
     """
     start = 0 if message.startswith("{") else message.rfind("\n\n{") + 2
     if not message[start:].startswith("{"):
         raise MessageRefused(f"{of} carries no value of gitrelease")
+
+    def checked(value: Mapping[str, object]) -> Parsed:
+        if problems := value_problems(value, kind):
+            raise MessageRefused(problems[0].message)
+        return parse(value)
+
+    return _read(message[start:], checked, of=of)
+
+
+def value_bytes(document: Mapping[str, object]) -> bytes:
+    """Write a value as a file that only gitrelease reads, in one spelling."""
+    return (_text(document) + "\n").encode()
+
+
+def read_value(data: bytes, parse: Callable[[Mapping[str, object]], Parsed], *, of: str) -> Parsed:
+    """Read the value that a file holds.
+
+    Raises:
+        MessageRefused: it holds none, or not what `parse` takes; `of` says in the message where.
+    """
     try:
-        value = json.loads(message[start:], object_pairs_hook=_once, parse_constant=_no_constant)
+        text = data.decode()
+    except UnicodeDecodeError as wrong:
+        raise MessageRefused(f"{of} is no UTF-8") from wrong
+    return _read(text, parse, of=of)
+
+
+def _text(document: Mapping[str, object]) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
+def _read(text: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str) -> Parsed:
+    try:
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         return parse(cast("Mapping[str, object]", value))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, GitReleaseError) as wrong:
         raise MessageRefused(f"{of} carries a value that gitrelease cannot read ({wrong})") from wrong

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,22 @@ import pytest
 
 from tests.kit.git import Bench, Clock, KeyRing
 from tests.kit.shop import FIRST_ITEMS, Shop, open_shop
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3
+"""How many bytes all tests may come to need at once, many times over."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Work in memory where there is room: tests make thousands of small repositories, and delete them."""
+    chosen = config.option.basetemp or "PYTEST_DEBUG_TEMPROOT" in os.environ or "TMPDIR" in os.environ
+    if not chosen and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one more worker than processors: now and then a test waits for a lease to end."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

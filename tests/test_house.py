@@ -17,9 +17,9 @@ PACKAGE = ROOT / "gitrelease"
 LAYERS = (
     ("errors",),
     ("core",),
-    ("documents", "repo", "secrets", "messages"),
+    ("documents", "repo", "secrets"),
     ("schemas", "pen", "signers"),
-    ("checking",),
+    ("checking", "messages"),
     ("archiving",),
     ("forges", "targets"),
     ("reading",),

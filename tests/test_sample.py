@@ -151,7 +151,14 @@ def test_no_rule_has_anything_to_say(edited: bool) -> None:
 def test_every_name_that_is_used_exists(edited: bool) -> None:
     found = workspace(edited=edited)
     for job in all_jobs(found):
-        assert reference_problems(job, scripts=found.scripts, jobs=found.jobs) == [], job.name
+        assert (
+            reference_problems(
+                job,
+                exists=lambda item: item.name in (found.jobs if item.kind is Kind.JOB else found.scripts),
+                near=lambda item: None,
+            )
+            == []
+        ), job.name
 
 
 @EITHER

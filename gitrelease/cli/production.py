@@ -83,14 +83,23 @@ def status(session: Session) -> Exit:
     return result.exit
 
 
-@click.command("verify", cls=Verb, example="gitrelease verify")
+@click.command("verify", cls=Verb, example="gitrelease verify\ngitrelease verify --since-last")
+@click.option(
+    "--since-last",
+    is_flag=True,
+    help="Begin where this clone was last found in order, not at the trust root.",
+)
 @session
-def verify(session: Session) -> Exit:
-    """Check the whole chain of releases, offline, from a clone."""
+def verify(session: Session, *, since_last: bool) -> Exit:
+    """Check the whole chain of releases, offline, from a clone.
+
+    All that was ever released is looked at, which takes as long as there is much of it. With --since-last what
+    this clone was found to be in order for before is believed, and only what came since is looked at.
+    """
     from gitrelease.commands.verify import verify
     from gitrelease.render import json, production
 
-    result = verify(session.desk)
+    result = verify(session.desk, since_last=since_last)
     session.show(result, production.verified, json.verified)
     return result.exit
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import uniform
 from time import sleep
 from typing import TypeVar
 
+from gitrelease.checking import Surroundings
 from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
 from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
@@ -18,6 +19,7 @@ from gitrelease.forges import Forge
 from gitrelease.pen import Pen
 from gitrelease.reading.ledger import read_beginning
 from gitrelease.reading.situation import Situation, gather
+from gitrelease.reading.surroundings import surroundings
 from gitrelease.repo import Repo
 from gitrelease.targets import Target
 
@@ -92,6 +94,14 @@ class Desk:
     def targets(self, workspace: Workspace) -> Mapping[str, Target]:
         """Connect the production systems of a workspace."""
         return {settings.name: self.connect(settings) for settings in workspace.targets}
+
+    def surroundings(self, now: Situation) -> Surroundings:
+        """Look around, also at what the production systems say, for the checks of what is to change."""
+        return replace(
+            surroundings(self.repo, now.approved, now.workspace),
+            supports=self.objections(now.workspace),
+            unconnectable=self.unconnectable,
+        )
 
     def objections(self, workspace: Workspace) -> Callable[[Job], Sequence[Problem]]:
         """Give the question what the production systems have against a job."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gitrelease.checking import Draft, check_drafts, crowded
+from gitrelease.checking import Draft, Surroundings, check_drafts, crowded
 from gitrelease.commands.importing import Exports
 from gitrelease.commands.submit import CheckFailed
 from gitrelease.core.finding import Finding, has_errors
@@ -175,7 +175,7 @@ def check(beginning: Beginning, workspace: Workspace) -> None:
         Draft(item=item, files={path: beginning.items[path] for path in paths})
         for item, paths in items.items()
     ]
-    beginning.findings += check_drafts(drafts, items.__contains__, lambda item: [], workspace)  # noqa: ARG005
+    beginning.findings += check_drafts(drafts, Surroundings(exists=items.__contains__, workspace=workspace))
     beginning.findings += crowded(beginning.items, lambda folder: [])  # noqa: ARG005
     if has_errors(beginning.findings):
         raise CheckFailed(sorted(beginning.findings, key=lambda one: (one.file, one.line or 0)))

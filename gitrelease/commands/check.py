@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from gitrelease.checking import Draft, check_drafts, crowded
+from gitrelease.checking import Draft, Surroundings, check_drafts, crowded
 from gitrelease.commands import Desk
 from gitrelease.commands.remembering import LEAST, Memory, hash_of, program, stamps
 from gitrelease.core.finding import Finding, Severity
@@ -36,7 +36,7 @@ from gitrelease.core.review import Say
 from gitrelease.core.task import Task
 from gitrelease.core.workspace import Action, authorize
 from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
-from gitrelease.reading.judging import existing, judge_branch, users_in
+from gitrelease.reading.judging import judge_branch
 from gitrelease.reading.ledger import LedgerMissing
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.sources import (
@@ -248,16 +248,8 @@ def _check_drafts(desk: Desk, footing: Footing, drafts: Sequence[Draft]) -> list
     now = footing.now
     if now is None:
         committed = _committed(desk, footing.approved)
-        return check_drafts(drafts, committed.__contains__, lambda item: [])  # noqa: ARG005
-    return check_drafts(
-        drafts,
-        existing(desk.repo, now.approved),
-        users_in(desk.repo, now.approved),
-        now.workspace,
-        supports=desk.objections(now.workspace),
-        unconnectable=desk.unconnectable,
-        bytes_of=lambda path: desk.repo.content(now.approved, path),
-    )
+        return check_drafts(drafts, Surroundings(exists=committed.__contains__))
+    return check_drafts(drafts, desk.surroundings(now))
 
 
 def _committed(desk: Desk, tree: TreeId) -> frozenset[ItemKey]:
@@ -347,15 +339,12 @@ def _check_task(desk: Desk, now: Situation, ref: RefName) -> CheckResult:
     except FileRefused as wrong:
         findings.append(_finding(wrong.path or file, wrong))
         return CheckResult(findings=tuple(findings), checked=1)
+    around = desk.surroundings(now)
+    # What was submitted together lies on branches of its own; the package is judged as a whole.
+    waiting = {task.item for task in open_task_refs(now.refs)}
     findings += check_drafts(
         [Draft(item=id_.item, files=files, version=id_.version if files else None)],
-        # What was submitted together lies on branches of its own; the package is judged as a whole.
-        _or_waiting(existing(desk.repo, now.approved), now.refs),
-        users_in(desk.repo, now.approved),
-        now.workspace,
-        supports=desk.objections(now.workspace),
-        unconnectable=desk.unconnectable,
-        bytes_of=lambda path: desk.repo.content(now.approved, path),
+        replace(around, exists=lambda item: item in waiting or around.exists(item)),
     )
     return CheckResult(findings=tuple(findings), checked=1)
 
@@ -371,11 +360,6 @@ def _authors(now: Situation, task: Task, file: str) -> list[Finding]:
             message = f"{actor.member} may not submit in this workspace"
             findings.append(_reason(file, Reason(code="submitter", message=message)))
     return findings
-
-
-def _or_waiting(exists: Callable[[ItemKey], bool], refs: Mapping[RefName, str]) -> Callable[[ItemKey], bool]:
-    waiting = {task.item for task in open_task_refs(refs)}
-    return lambda item: item in waiting or exists(item)
 
 
 def _check_package(desk: Desk, now: Situation, ref: RefName) -> CheckResult:

@@ -38,7 +38,6 @@ from gitrelease.core.task import Task, TaskStanding, TaskState
 from gitrelease.core.workspace import Action, Workspace
 from gitrelease.documents import dump
 from gitrelease.errors import NotFound, NotYetBuilt, Refused, UsageError
-from gitrelease.reading.judging import existing, users_in
 from gitrelease.reading.meaning import allowed_secrets, file_bytes, means_the_same
 from gitrelease.reading.packages import OpenPackage
 from gitrelease.reading.situation import Situation, with_package
@@ -383,15 +382,7 @@ def check_plan(desk: Desk, now: Situation, items: Sequence[PlannedItem]) -> list
         )
         for planned in items
     ]
-    findings = check_drafts(
-        drafts,
-        existing(desk.repo, now.approved),
-        users_in(desk.repo, now.approved),
-        now.workspace,
-        supports=desk.objections(now.workspace),
-        unconnectable=desk.unconnectable,
-        bytes_of=lambda path: desk.repo.content(now.approved, path),
-    )
+    findings = check_drafts(drafts, desk.surroundings(now))
     if has_errors(findings):
         raise CheckFailed(findings)
     # Whether a target can run a node matters to a package that asks to; the submitter was told.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from gitrelease.archiving import read_archive, write_summary
@@ -33,7 +32,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import Manifest
 from gitrelease.core.plan import FAILING, OutcomeStatus
 from gitrelease.core.status import Summary, restated, summary_document
-from gitrelease.messages import message_of
+from gitrelease.messages import message_of, value_bytes
 from gitrelease.reading.production import TargetPlan
 from gitrelease.reading.tasks import open_task_refs
 from gitrelease.reading.trees import read_workspace
@@ -62,13 +61,13 @@ def note_results(
         mine = [result for result in results if result.target == name]
         for result in mine:
             holding = holding_of(result, package=runner.order.package, last=plan.held.get(result.item))
-            files[held_path(name, result.item)] = _json(holding_document(holding))
+            files[held_path(name, result.item)] = value_bytes(holding_document(holding))
         standing = TargetStanding(
             state=states[name],
             mapping=plan.mapping,
             behind=behind_after(runner.holdings.standing(name), mine),
         )
-        files[standing_path(name)] = _json(standing_document(standing))
+        files[standing_path(name)] = value_bytes(standing_document(standing))
     told = [*_mended(runner, plans, results), *([] if summary is None else [summary])]
     files.update((summary_path(one.name), write_summary(one)) for one in told)
     runner.note(files)
@@ -156,7 +155,3 @@ def _tasks_to_settle(
             if id_.item == planned.item and id_.version < planned.id.version
         ]
     return found
-
-
-def _json(document: Mapping[str, object]) -> bytes:
-    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()

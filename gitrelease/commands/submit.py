@@ -28,7 +28,6 @@ from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task
 from gitrelease.core.workspace import Action
 from gitrelease.documents import DocumentRefused, parse, set_version
 from gitrelease.errors import NotFound, Refused, UsageError
-from gitrelease.reading.judging import existing, users_in
 from gitrelease.reading.packages import open_packages, tasks_in_review
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.sources import (
@@ -192,12 +191,7 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
         raise Refused("a change of the workspace travels alone", hint="submit workspace.yaml by itself")
     findings = check_drafts(
         [Draft(item=v.item, files=v.files, version=v.number) for v in versions],
-        existing(desk.repo, now.approved),
-        users_in(desk.repo, now.approved),
-        now.workspace,
-        supports=desk.objections(now.workspace),
-        unconnectable=desk.unconnectable,
-        bytes_of=lambda path: desk.repo.content(now.approved, path),
+        desk.surroundings(now),
     )
     findings += crowded(
         {path for v in versions for path in v.files if v.state is None or path not in v.state.files},

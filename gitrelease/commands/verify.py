@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitrelease.archiving import read_archive
 from gitrelease.commands import Desk
@@ -68,6 +68,9 @@ class VerifyResult:
     root: CommitId
     is_root_known: bool
     """Whether the trust root was given from outside; else the first receipt is only believed."""
+    since: CommitId | None = None
+    """The receipt at which this clone was found to be in order before, where what came before it was not looked
+    at again."""
 
     @property
     def ok(self) -> bool:
@@ -80,16 +83,17 @@ class VerifyResult:
         return Exit.DONE if self.ok else Exit.REFUSED
 
 
-def verify(desk: Desk, *, goes_on: bool = False) -> VerifyResult:
+def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
     """Check the whole past and the present, from the refs as last fetched, without the network.
+
+    What is found to be in order is noted in the clone.
 
     Args:
         desk: the clone.
-        goes_on: whether to begin where this clone was last found to be in order, not at the trust root, and to
-            note how far it is now; else nothing is left behind. What is known from then, verdicts on
-            signatures among it, is as good as the clone's own files; whoever does not want to rely on those
-            begins at the root. The refs as they are now are looked at either way, but for branches of
-            production where neither they nor the ledger moved.
+        since_last: whether to begin where this clone was last found to be in order, not at the trust root. What
+            is known from then, verdicts on signatures among it, is as good as the clone's own files; whoever
+            does not want to rely on those begins at the root. The refs as they are now are looked at either
+            way, but for branches of production where neither they nor the ledger moved.
 
     Raises:
         LedgerMissing: there is neither a ledger here nor a trust root that one should descend from.
@@ -111,8 +115,9 @@ def verify(desk: Desk, *, goes_on: bool = False) -> VerifyResult:
     pasts: list[Past] = []
     with Listing(broken=broken, promise=4, ref=LEDGER, what="the ledger"):
         first = _first(desk, tip, broken)
-    known = recall(desk.repo, first, tip) if goes_on else None
-    is_still_there = known is not None and known.past.at.id == tip
+    known = recall(desk.repo, first, tip) if since_last else None
+    since = known.past.at.id if known else None
+    is_still_there = since == tip
     with Listing(broken=broken, promise=4, ref=LEDGER, what=f"the trust root {first:.7}"):
         pasts.append(replay(desk.repo, tip, first, past=known.past if known else None))
     if not pasts:
@@ -135,9 +140,10 @@ def verify(desk: Desk, *, goes_on: bool = False) -> VerifyResult:
         with Listing(broken=broken, promise=promise, ref=ref, what="it cannot be checked to the end"):
             for one in found:  # one by one, so that what was found before something breaks is kept
                 broken.append(one)
-    if goes_on and not broken:
+    if not broken:
         keep(desk.repo, present.milestone())
-    return _result(desk, desk.root or first, past, broken, signatures=present.signatures)
+    result = _result(desk, desk.root or first, past, broken, signatures=present.signatures)
+    return replace(result, since=since)
 
 
 def _first(desk: Desk, tip: CommitId, broken: list[Broken]) -> CommitId:

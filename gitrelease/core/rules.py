@@ -5,15 +5,15 @@ Every rule says all it found at once, each with the key it was found at. What ex
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from gitrelease.core.finding import Key, Problem, Severity
 from gitrelease.core.graph import find_cycle
 from gitrelease.core.job import Job, ProcessType, UseKind
-from gitrelease.core.names import CONTENT_ENDINGS, fold
+from gitrelease.core.names import CONTENT_ENDINGS, ItemKey, ItemName, Kind, fold
 from gitrelease.core.schedule import cron_problems
 from gitrelease.core.script import Script, ScriptType, content_ending
+from gitrelease.core.search import nearest
 
 MOST_NODES = 200
 MOST_CONTENT = 4 * 1024 * 1024
@@ -124,11 +124,12 @@ def _graph(job: Job) -> Iterator[Problem]:
         ]
         for key, before in here:
             if before not in names:
+                meant = nearest(before, names)
                 yield Problem(
                     code="unknown-node",
                     key=key,
                     message=f"the node {node.name!r} comes after {before!r}, and the job has no such node",
-                    hint=_did_you_mean(before, names),
+                    hint=f"did you mean {meant}?" if meant else None,
                 )
     cycle = find_cycle(job.edges)
     if cycle is not None:
@@ -172,45 +173,43 @@ def _schedule(job: Job) -> Iterator[Problem]:
             )
 
 
-def reference_problems(job: Job, *, scripts: Container[str], jobs: Container[str]) -> list[Problem]:
+_NAMED = {
+    UseKind.SCRIPT: (Kind.SCRIPT, "runs"),
+    UseKind.UPSTREAM: (Kind.JOB, "waits for"),
+    UseKind.CALLED: (Kind.JOB, "calls"),
+}
+"""By which uses a job names another item, of which kind that is, and the verb for it."""
+
+
+def reference_problems(
+    job: Job, *, exists: Callable[[ItemKey], bool], near: Callable[[ItemKey], str | None]
+) -> list[Problem]:
     """Say which scripts and jobs a job names that do not exist, on the main branch or in the same submit.
 
-    Offer collections that can be iterated, and a hint names the nearest one.
+    Args:
+        job: the job.
+        exists: whether there is an item.
+        near: gives the name of one that is spelled much like it; asked for those that do not exist only.
     """
-    known = {
-        UseKind.SCRIPT: ("script", scripts),
-        UseKind.UPSTREAM: ("job", jobs),
-        UseKind.CALLED: ("job", jobs),
-    }
-    verbs = {UseKind.SCRIPT: "runs", UseKind.UPSTREAM: "waits for", UseKind.CALLED: "calls"}
     problems = []
     for use in job.uses:
-        if use.kind not in known:
+        if use.kind not in _NAMED:
             continue
-        what, existing = known[use.kind]
-        is_itself = what == "job" and use.name == job.name
-        if use.name not in existing and not is_itself:
-            near = _did_you_mean(use.name, existing) if isinstance(existing, Collection) else None
+        kind, verb = _NAMED[use.kind]
+        # What a document names is any text; whether it is a name shows in that there is no such item.
+        item = ItemKey(kind=kind, name=ItemName(use.name))
+        is_itself = kind is Kind.JOB and use.name == job.name
+        if not is_itself and not exists(item):
+            meant = near(item)
             problems.append(
                 Problem(
-                    code=f"unknown-{what}",
+                    code=f"unknown-{kind}",
                     key=use.key,
-                    message=f"{job.name!r} {verbs[use.kind]} the {what} {use.name!r}, which does not exist",
-                    hint=near or f"submit {what}/{use.name} with it, or correct the name",
+                    message=f"{job.name!r} {verb} the {kind} {use.name!r}, which does not exist",
+                    hint=f"did you mean {meant}?" if meant else f"submit {item} with it, or correct the name",
                 )
             )
     return problems
-
-
-def _did_you_mean(name: str, existing: Iterable[str]) -> str | None:
-    """Give a hint with the nearest name, if one is near.
-
-    Only names of nearly the same length are compared: a workspace may hold ten thousand.
-    """
-    folded = fold(name)
-    near = {fold(other): other for other in sorted(existing) if abs(len(other) - len(name)) <= 3}
-    matches = get_close_matches(folded, near, n=1, cutoff=0.7)
-    return f"did you mean {near[matches[0]]}?" if matches else None
 
 
 def script_problems(script: Script, content: bytes | None, ending: str | None) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from gitrelease.core.names import fold
 
@@ -37,6 +38,16 @@ def rank(query: str, names: Iterable[str]) -> list[str]:
         else:
             found.append((total, len(name), name))
     return [name for _, _, name in sorted(found)]
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Give the name that somebody may have meant who wrote one that is not there; None when none is near.
+
+    Only names of nearly the same length are compared: a workspace may hold a hundred thousand.
+    """
+    near = {fold(other): other for other in sorted(names) if abs(len(other) - len(name)) <= 3}
+    matches = get_close_matches(fold(name), near, n=1, cutoff=0.7)
+    return near[matches[0]] if matches else None
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from gitrelease.core.archive import Settlement
 from gitrelease.core.item import Change
@@ -16,6 +16,8 @@ from gitrelease.core.package import Reason
 from gitrelease.core.people import Person
 from gitrelease.core.plan import FINE, Outcome, OutcomeStatus
 from gitrelease.core.review import Opinion, Review, Say, Verdict
+
+Parsed = TypeVar("Parsed")
 
 
 class Status(StrEnum):
@@ -313,9 +315,9 @@ def parse_summary(value: Mapping[str, object]) -> Summary:
     return Summary(
         name=package_name(str(value["name"])),
         description=str(value["description"]),
-        applicant=_person(value["applicant"]) or Person(id=None),
-        applied_at=_time(value["appliedAt"]) or datetime.min,
-        reviewers=tuple(person for entry in _list(value, "reviewers") if (person := _person(entry))),
+        applicant=_person(value["applicant"]),
+        applied_at=_time(value["appliedAt"]),
+        reviewers=tuple(_person(entry) for entry in _list(value, "reviewers")),
         approvals=tuple(_parse_view(entry) for entry in _list(value, "approvals")),
         # What was written before the two were told apart has no such list.
         uncounted=tuple(_parse_view(entry) for entry in _list({"uncounted": (), **value}, "uncounted")),
@@ -324,8 +326,8 @@ def parse_summary(value: Mapping[str, object]) -> Summary:
         status=Status(str(value["status"])),
         purpose=str(value["purpose"]),
         execute=value["execute"] is True,
-        released_by=_person(value["releasedBy"]),
-        released_at=_time(value["releasedAt"]),
+        released_by=_if_any(_person, value["releasedBy"]),
+        released_at=_if_any(_time, value["releasedAt"]),
         url=cast("str | None", value["url"]),
         items=tuple(_parse_item(entry) for entry in _list(value, "items")),
     )
@@ -350,34 +352,34 @@ class Glance:
     @property
     def applicant(self) -> Person:
         """Who put it up for review."""
-        return _person(self._value["applicant"]) or Person(id=None)
+        return _person(self._value["applicant"])
 
     @property
     def applied_at(self) -> datetime:
         """When that was."""
-        return _time(self._value["appliedAt"]) or datetime.min
+        return _time(self._value["appliedAt"])
 
     @property
     def reviewers(self) -> Sequence[Person]:
         """Who is asked to review it."""
-        return [person for entry in _list(self._value, "reviewers") if (person := _person(entry))]
+        return [_person(entry) for entry in _list(self._value, "reviewers")]
 
     @property
     def released_by(self) -> Person | None:
         """Who brought it to production."""
-        return _person(self._value["releasedBy"])
+        return _if_any(_person, self._value["releasedBy"])
 
     @property
     def released_at(self) -> datetime | None:
         """When that was."""
-        return _time(self._value["releasedAt"])
+        return _if_any(_time, self._value["releasedAt"])
 
 
 def _parse_view(value: Mapping[str, object]) -> ApprovalView:
     return ApprovalView(
-        person=_person(value["person"]) or Person(id=None),
+        person=_person(value["person"]),
         verdict=str(value["verdict"]),
-        at=_time(value["at"]) or datetime.min,
+        at=_time(value["at"]),
         commit=str(value["commit"]),
         message=str(value["message"]),
         why=cast("str | None", value.get("why")),
@@ -392,8 +394,8 @@ def _parse_item(value: Mapping[str, object]) -> SummaryItem:
         change=Change(str(value["change"])),
         version=cast("int", value["version"]),
         previous_version=cast("int | None", value["previousVersion"]),
-        submitter=_person(value["submitter"]) or Person(id=None),
-        submitted_at=_time(value["submittedAt"]),
+        submitter=_person(value["submitter"]),
+        submitted_at=_if_any(_time, value["submittedAt"]),
         task=CommitId(str(value["task"])),
         release=OutcomeStatus(str(release["status"])),
         error=cast("str | None", release["error"]),
@@ -406,14 +408,17 @@ def time_text(at: datetime | None) -> str | None:
     return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _time(value: object) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(str(value))
+def _if_any(parse: Callable[[object], Parsed], value: object) -> Parsed | None:
+    return None if value is None else parse(value)
 
 
-def _person(value: object) -> Person | None:
-    if not isinstance(value, Mapping):
-        return None
-    return Person(id=value["id"], name=value["name"], email=value["email"], github_id=value["githubId"])
+def _time(value: object) -> datetime:
+    return datetime.fromisoformat(str(value))
+
+
+def _person(value: object) -> Person:
+    fields = cast("Mapping[str, Any]", value)
+    return Person(id=fields["id"], name=fields["name"], email=fields["email"], github_id=fields["githubId"])
 
 
 def _list(value: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:

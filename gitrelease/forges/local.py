@@ -31,7 +31,6 @@ from gitrelease.forges import Statement
 from gitrelease.messages import MessageRefused, message_of, read_message
 from gitrelease.pen import Pen
 from gitrelease.repo import Commit, RefMove, Repo
-from gitrelease.schemas import value_problems
 from gitrelease.signers import identify
 
 
@@ -110,7 +109,9 @@ class LocalForge:
                 f"{statement.say} {review.package}", _document(entry), words=statement.message
             ),
         )
-        self._repo.push([RefMove(ref=review_ref(review.package), new=commit, expected=review.log)])
+        # The package must still be there: else a log that somebody closed this moment would begin again.
+        still = RefMove(ref=package_ref(review.package), new=review.head, expected=review.head)
+        self._repo.push([still, RefMove(ref=review_ref(review.package), new=commit, expected=review.log)])
 
     def merge(self, review: Review, *, into: RefName, main: CommitId, tree: TreeId, message: str) -> CommitId:
         """Write the merge commit and move the main branch to it, from exactly where it was."""
@@ -189,7 +190,7 @@ def read_log(
 
 def _entry_of(commit: Commit) -> _Entry | None:
     try:
-        return read_message(commit.message, _parse, of=commit.id)
+        return read_message(commit.message, "opinion", _parse, of=commit.id)
     except MessageRefused:
         return None
 
@@ -310,8 +311,6 @@ def _document(entry: _Entry) -> dict[str, object]:
 
 
 def _parse(value: Mapping[str, object]) -> _Entry:
-    if problems := value_problems(value, "opinion"):
-        raise MessageRefused(problems[0].message)
     previous = value["previous"]
     return _Entry(
         say=Say(str(value["say"])),

@@ -18,7 +18,7 @@ from gitrelease.core.ledger import (
 )
 from gitrelease.core.names import CommitId, ItemKey, PackageName
 from gitrelease.core.status import Summary
-from gitrelease.messages import read_message
+from gitrelease.messages import read_value
 from gitrelease.repo import Repo
 
 
@@ -52,7 +52,7 @@ class Holdings:
             return None
         data = self.repo.content(self.commit, standing_path(target))
         where = f"the ledger's word on the target {target}"
-        return None if data is None else read_message(data.decode(errors="replace"), parse_standing, of=where)
+        return None if data is None else read_value(data, parse_standing, of=where)
 
     def summary(self, package: PackageName) -> Summary | None:
         """Say what became of a package; None for one that was never begun nor refused."""
@@ -69,4 +69,4 @@ class Holdings:
 
 
 def _holding(path: str, data: bytes) -> Holding:
-    return read_message(data.decode(errors="replace"), parse_holding, of=f"the ledger's {path}")
+    return read_value(data, parse_holding, of=f"the ledger's {path}")

@@ -43,6 +43,7 @@ from gitrelease.core.workspace import Workspace
 from gitrelease.documents import set_version
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.meaning import allowed_secrets, means_the_same
+from gitrelease.reading.surroundings import surroundings
 from gitrelease.reading.tasks import Authors, belongs, read_tasks
 from gitrelease.reading.trees import (
     difference_of,
@@ -349,13 +350,7 @@ def _shown_faults(repo: Repo, manifest: Manifest) -> list[Reason]:
 def _check(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]:
     """Check the items as `submit` does: somebody may have pushed without asking gitrelease."""
     drafts = [draft_of(repo, planned) for planned in manifest.items]
-    findings = check_drafts(
-        drafts,
-        existing(repo, ground.approved),
-        users_in(repo, ground.approved),
-        ground.workspace,
-        bytes_of=lambda path: repo.content(ground.approved, path),
-    )
+    findings = check_drafts(drafts, surroundings(repo, ground.approved, ground.workspace))
     return [
         Reason(code=finding.code, message=f"{finding.file}:{finding.line or 1}: {finding.message}")
         for finding in findings
@@ -367,28 +362,6 @@ def draft_of(repo: Repo, planned: PlannedItem) -> Draft:
     """Give what a plan makes of an item as something that can be checked."""
     held = {path: pin.blob for path, pin in planned.after.files.items()}
     return Draft(item=planned.item, version=planned.after.version, files=repo.files(held))
-
-
-def existing(repo: Repo, tree: TreeId) -> Callable[[ItemKey], bool]:
-    """Give the question whether an item exists in what a tree approves."""
-    known: dict[ItemKey, bool] = {}
-
-    def exists(item: ItemKey) -> bool:
-        if item not in known:
-            record = read_records(repo, tree, [item]).get(item)
-            known[item] = record is not None and record[1].state.exists and record[1].item.name == item.name
-        return known[item]
-
-    return exists
-
-
-def users_in(repo: Repo, tree: TreeId) -> Callable[[ItemKey], Sequence[str]]:
-    """Give the question which job documents of a tree hold the name of an item; it reads the tree once per item."""
-
-    def users(item: ItemKey) -> Sequence[str]:
-        return repo.grep(tree, item.name, ("jobs",))
-
-    return users
 
 
 def _tasks(

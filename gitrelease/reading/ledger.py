@@ -94,7 +94,7 @@ class Ledger:
 
 def receipt_of(commit: Commit) -> Receipt:
     """Read the receipt that a commit of the ledger is."""
-    return read_message(commit.message, parse_receipt, of=f"the ledger's {commit.id:.7}")
+    return read_message(commit.message, "receipt", parse_receipt, of=f"the ledger's {commit.id:.7}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,8 @@ from gitrelease.core.ledger import Event
 from gitrelease.core.names import CommitId, ItemKey, ItemName, Kind, PackageName, RefName
 from gitrelease.core.plan import Digest
 from gitrelease.reading.broken import MALFORMED
-from gitrelease.reading.replay import Known, Past, at_root, read_receipt
+from gitrelease.reading.ledger import receipt_of
+from gitrelease.reading.replay import Known, Past, at_root
 from gitrelease.reading.trees import read_workspace
 from gitrelease.repo import Repo
 
@@ -59,7 +60,7 @@ def recall(repo: Repo, root: CommitId, tip: CommitId) -> Milestone | None:
 def keep(repo: Repo, milestone: Milestone) -> None:
     """Note how far everything was found to be in order; where nothing can be written, nothing is noted."""
     past = milestone.past
-    is_whole = past.begun is None and past.coming is None and past.receipt == read_receipt(past.at)
+    is_whole = past.begun is None and past.coming is None and past.receipt == receipt_of(past.at)
     if repo.is_direct or past.broken or past.forged or not is_whole:
         return
     file = _file(repo)
@@ -104,7 +105,7 @@ def _milestone(repo: Repo, root: CommitId, value: Mapping[str, Any]) -> Mileston
     past.workspaces += [read_workspace(repo, id_) for id_ in past.brought]
     past.workspace = past.workspaces[-1]
     past.at = repo.commit(CommitId(value["at"]))
-    past.receipt = read_receipt(past.at)
+    past.receipt = receipt_of(past.at)
     past.packages = {
         PackageName(name): Known(merge=CommitId(merge), event=Event(event), note=note)
         for name, merge, event, note in value["packages"]

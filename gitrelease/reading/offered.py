@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from gitrelease.archiving import entry_of
 from gitrelease.checking import Draft, check_drafts, crowded
 from gitrelease.core.accepting import (
     ArchiveFacts,
@@ -18,7 +19,6 @@ from gitrelease.core.accepting import (
     Settled,
     TaskFacts,
 )
-from gitrelease.core.archive import parse_entry
 from gitrelease.core.finding import Finding
 from gitrelease.core.moves import Move, RefKind
 from gitrelease.core.names import (
@@ -44,11 +44,11 @@ from gitrelease.core.review import Opinion
 from gitrelease.core.task import Task
 from gitrelease.core.workspace import Workspace
 from gitrelease.forges.local import review_at
-from gitrelease.messages import read_message
-from gitrelease.reading.judging import existing, judge_branch, users_in
+from gitrelease.reading.judging import judge_branch
 from gitrelease.reading.packages import open_packages, tasks_in_review
 from gitrelease.reading.pushes import Push
 from gitrelease.reading.settlements import Settlements
+from gitrelease.reading.surroundings import surroundings
 from gitrelease.reading.tasks import open_task_refs, read_tasks
 from gitrelease.reading.trees import read_manifest, read_records
 from gitrelease.repo import Commit
@@ -92,7 +92,7 @@ def _check(push: Push, task: Task) -> list[Finding]:
     repo, approved = push.repo, push.approved
     files = repo.files({path: BlobId(held) for path, held in task.after.items()})
     waiting = {other.item for other in open_task_refs(push.after)}
-    there = existing(repo, approved.tree)
+    there = surroundings(repo, approved.tree, approved.workspace)
     found = crowded(
         task.after.keys() - task.before.keys(),
         lambda folder: (entry.path for entry in repo.list_tree(approved.tree, folder)),
@@ -100,10 +100,7 @@ def _check(push: Push, task: Task) -> list[Finding]:
     return found + check_drafts(
         [Draft(item=task.item, files=files, version=task.id.version if files else None)],
         # What was submitted together lies on branches of its own; the package is judged as a whole.
-        lambda item: item in waiting or there(item),
-        users_in(repo, approved.tree),
-        approved.workspace,
-        bytes_of=lambda path: repo.content(approved.tree, path),
+        replace(there, exists=lambda item: item in waiting or there.exists(item)),
     )
 
 
@@ -216,7 +213,7 @@ def _settled(push: Push, commits: Sequence[Commit]) -> Iterable[Settled]:
     keeping = tasks_in_review(packages, workspace)
     kept = {id_: keeping[old] for id_, old in going.items() if old in keeping}
     for commit in commits:
-        entry = read_message(commit.message, parse_entry, of=f"the archive's {commit.id:.7}")
+        entry = entry_of(commit)
         settled = Settled(
             entry=entry,
             by=actors[commit.id],

@@ -38,6 +38,7 @@ from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.broken import MALFORMED
 from gitrelease.reading.judging import judge_merged
+from gitrelease.reading.ledger import receipt_of
 from gitrelease.reading.offered import (
     archive_facts,
     gone_facts,
@@ -46,7 +47,7 @@ from gitrelease.reading.offered import (
     task_facts,
 )
 from gitrelease.reading.pushes import Approved, Push
-from gitrelease.reading.replay import read_receipt, replay
+from gitrelease.reading.replay import replay
 from gitrelease.reading.situation import with_package
 from gitrelease.reading.trees import read_workspace
 from gitrelease.repo import Commit, Repo, TreeChange
@@ -171,7 +172,7 @@ def _receipt(push: Push, before: Commit, commit: Commit) -> Written:
     by = identify(push.repo, [commit.id], ledger.writers)[commit.id]
     written = Written(commit=commit.id, by=by, writers=ledger.writers)
     try:
-        receipt = read_receipt(commit)
+        receipt = receipt_of(commit)
     except GitReleaseError as wrong:
         return replace(written, fault=f"{commit.id:.7} is no receipt: {wrong.message}")
     return replace(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from gitrelease.core.content import Difference, Held
-from gitrelease.core.ledger import Event, Evidence, Receipt, Work, parse_receipt
+from gitrelease.core.ledger import Event, Evidence, Receipt, Work
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
@@ -27,15 +27,14 @@ from gitrelease.core.people import Actor
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges.local import review_at
-from gitrelease.messages import MessageRefused, read_message
 from gitrelease.reading.accounting import Accounts, Begun
 from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import all_states
 from gitrelease.reading.judging import Ground, Judged, judge_merged
+from gitrelease.reading.ledger import receipt_of
 from gitrelease.reading.lookahead import WINDOW, Step, look_ahead, tasks_kept
 from gitrelease.reading.trees import guarded_difference, held, read_manifest, read_workspace
 from gitrelease.repo import Commit, Repo, TreeChange
-from gitrelease.schemas import value_problems
 from gitrelease.signers import identify
 
 
@@ -110,17 +109,6 @@ def replay(repo: Repo, tip: CommitId, root: CommitId, *, past: Past | None = Non
     return past
 
 
-def read_receipt(commit: Commit) -> Receipt:
-    """Read the receipt that a commit of the ledger is; one that its schema does not allow is none."""
-
-    def parse(value: Mapping[str, object]) -> Receipt:
-        if problems := value_problems(value, "receipt"):
-            raise MessageRefused(problems[0].message)
-        return parse_receipt(value)
-
-    return read_message(commit.message, parse, of="it")
-
-
 def _beginning(repo: Repo, root: CommitId) -> Past:
     """Begin at a trust root, and look whether it holds what it took over."""
     past = at_root(repo, root)
@@ -142,7 +130,7 @@ def at_root(repo: Repo, root: CommitId) -> Past:
         GitReleaseError: it is none.
     """
     commit = repo.commit(root)
-    receipt = read_receipt(commit)
+    receipt = receipt_of(commit)
     if (
         receipt.event is not Event.ROOT
         or receipt.main is None
@@ -256,7 +244,7 @@ class _Player:
         past = self.past
         receipt = None
         with self._listing():
-            receipt = read_receipt(commit)
+            receipt = receipt_of(commit)
         with self._listing():
             self._check_signer(commit, receipt)
         if receipt is None:

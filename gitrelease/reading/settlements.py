@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gitrelease.archiving import read_summary
-from gitrelease.core.archive import ArchiveEntry, Settlement, number_path, outcome_path, parse_entry
+from gitrelease.archiving import entry_of, read_summary
+from gitrelease.core.archive import ArchiveEntry, Settlement, number_path, outcome_path
 from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
-from gitrelease.messages import MessageRefused, read_message
 from gitrelease.reading.broken import MALFORMED, Broken
 from gitrelease.repo import Commit, Repo, TreeChange
-from gitrelease.schemas import value_problems
 from gitrelease.signers import identify
 
 
@@ -85,7 +83,7 @@ class Settlements:
     ) -> Iterator[Broken]:
         if not signed[commit.id]:
             yield self._bad(f"{what} was made by nobody who was ever a member")
-        entry = read_message(commit.message, _parse_entry, of=what)
+        entry = entry_of(commit)
         if signed[commit.id] and entry.by not in signed[commit.id]:
             yield self._bad(
                 f"{what} says it is by {entry.by}, and is by {', '.join(sorted(signed[commit.id]))}"
@@ -126,9 +124,3 @@ class Settlements:
             ):
                 raise GitReleaseError(f"it keeps no word on {entry.package}, which was {entry.settlement}")
         return files
-
-
-def _parse_entry(value: Mapping[str, object]) -> ArchiveEntry:
-    if problems := value_problems(value, "settlement"):
-        raise MessageRefused(problems[0].message)
-    return parse_entry(value)

@@ -336,6 +336,7 @@ def verified(result: VerifyResult) -> Value:
         "broken": [{"promise": one.promise, "ref": one.ref, "why": one.why} for one in result.broken],
         "root": result.root,
         "rootKnown": result.is_root_known,
+        "since": result.since,
     }
 
 

@@ -259,6 +259,17 @@ def test_whoever_pushed_the_branch_last_is_an_author(shop: Shop) -> None:
     assert "dev-2" in [actor.member for actor in seen(shop.person("dep-1")).authors]
 
 
+def test_nothing_is_said_of_a_package_that_was_closed_this_moment(shop: Shop) -> None:
+    made = proposed(shop)
+    late = shop.person("dep-2")
+    as_late_saw_it = seen(late)
+    shop.person("dep-1").reject("first", "no")
+    before = shop.refs()
+    with pytest.raises(RaceLost):
+        late.desk.forge.say(as_late_saw_it, statement(shop, made, Say.APPROVE))
+    assert shop.refs() == before
+
+
 # Merging.
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from gitrelease.core.finding import Problem, Severity, key_text
 from gitrelease.core.job import Condition, Cron, Event, Job, Node, Param, ProcessType, Schedule, ScheduleType
-from gitrelease.core.names import Directory
+from gitrelease.core.names import Directory, Kind
 from gitrelease.core.rules import job_problems, reference_problems, script_problems, subjob_problems
 from gitrelease.core.script import Script, ScriptType
+from gitrelease.core.search import nearest
 
 ONCE = Schedule(type=ScheduleType.EXECUTE_ONCE)
 NIGHTLY = Cron(expression="0 30 2 * * ?", zone="GMT+8", start="2026-01-01T00:00:00+08")
@@ -156,7 +157,7 @@ def test_a_job_neither_waits_for_itself_nor_calls_itself() -> None:
     waits = replace(NIGHTLY, upstream=((("dependJobs", "jobs", 0), "Orders"),))
     calls = node("again", kind="SubJob", properties={"jobName": "orders"})
     looped = job(calls, schedule=nightly(waits))
-    assert reference_problems(looped, scripts=(), jobs=["Orders"]) == [], "it is said once"
+    assert references(looped, jobs=["Orders"]) == [], "it is said once"
     assert short(job_problems(looped)) == [
         ("own-upstream", "schedule.cron.dependJobs.jobs[0]", "the job 'orders' waits for itself"),
         ("own-call", "nodes[0].properties.jobName", "the job 'orders' calls itself"),
@@ -173,11 +174,14 @@ def test_everything_wrong_is_said_at_once() -> None:
     }
 
 
-class Anything:
-    """A container that cannot be listed, as one that asks git."""
-
-    def __contains__(self, name: object) -> bool:
-        return name == "clean-orders"
+def references(value: Job, *, scripts: Sequence[str] = (), jobs: Sequence[str] = ()) -> list[Problem]:
+    """What is wrong with the names a job uses, where these items exist."""
+    names = {Kind.SCRIPT: scripts, Kind.JOB: jobs}
+    return reference_problems(
+        value,
+        exists=lambda item: item.name in names[item.kind],
+        near=lambda item: nearest(item.name, names[item.kind]),
+    )
 
 
 def test_scripts_and_jobs_that_are_named_exist() -> None:
@@ -188,7 +192,7 @@ def test_scripts_and_jobs_that_are_named_exist() -> None:
         node("c", kind="ForEach", properties={"jobName": "refresh"}),
         schedule=nightly(needs),
     )
-    problems = reference_problems(value, scripts=["clean-orders"], jobs={"ods_customers", "refresh"})
+    problems = references(value, scripts=["clean-orders"], jobs=["ods_customers", "refresh"])
     assert short(problems) == [
         (
             "unknown-job",
@@ -205,17 +209,9 @@ def test_scripts_and_jobs_that_are_named_exist() -> None:
         "did you mean ods_customers?",
         "did you mean clean-orders?",
     ]
-    (called,) = reference_problems(value, scripts=["clean-orders", "Clean_orders"], jobs=["ods_customer"])
+    (called,) = references(value, scripts=["clean-orders", "Clean_orders"], jobs=["ods_customer"])
     assert called.message == "'orders' calls the job 'refresh', which does not exist"
     assert called.hint == "submit job/refresh with it, or correct the name"
-
-
-def test_what_cannot_be_listed_is_asked_all_the_same() -> None:
-    value = job(
-        node("a", properties={"scriptName": "clean-orders"}), node("b", properties={"scriptName": "other"})
-    )
-    (problem,) = reference_problems(value, scripts=Anything(), jobs=())
-    assert problem.hint == "submit script/other with it, or correct the name"
 
 
 def script(kind: ScriptType = ScriptType.HIVE_SQL, *, connection: str | None = "hive") -> Script:

@@ -56,10 +56,10 @@ def usage(name: str, command: click.Command) -> str:
     """Write how a command is called, on one line."""
     words = [f"gitrelease {name}"]
     context = click.Context(command, info_name=name)
-    for parameter in command.get_params(context):
+    for parameter in command.params:
         if isinstance(parameter, click.Argument):
             words.append(parameter.make_metavar(context))
-        elif isinstance(parameter, click.Option) and not parameter.hidden and "--help" not in parameter.opts:
+        elif isinstance(parameter, click.Option) and not parameter.hidden:
             short = max(parameter.opts, key=len)
             if parameter.secondary_opts:
                 short += f"/{parameter.secondary_opts[0]}"
