@@ -87,7 +87,7 @@ def status(session: Session) -> Exit:
 @click.option(
     "--since-last",
     is_flag=True,
-    help="Begin where this clone was last found in order, not at the trust root.",
+    help="Begin where this clone was last found in order so, and note how far it is now.",
 )
 @session
 def verify(session: Session, *, since_last: bool) -> Exit:

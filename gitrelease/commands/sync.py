@@ -16,7 +16,7 @@ from gitrelease.commands.runner import Shift, TakenOver, WorkOrder
 from gitrelease.commands.views import summarize
 from gitrelease.core.finding import Severity
 from gitrelease.core.ledger import Event, Evidence, ItemResult, Receipt, Work
-from gitrelease.core.names import LEDGER, CommitId, ItemKey, PackageName
+from gitrelease.core.names import LEDGER, CommitId, ItemKey, PackageName, task_ref
 from gitrelease.core.package import Reason
 from gitrelease.core.plan import FAILING, mapping_digest
 from gitrelease.core.status import Status
@@ -169,8 +169,9 @@ def _next(desk: Desk, now: Situation, asked: SyncRequest, shift: Shift) -> Appli
 
 def _order_for(desk: Desk, now: Situation, merged: Merged, judged: Judged) -> WorkOrder:
     """Say what applying a package takes; what is approved before it is in the ledger by now."""
-    package = judged.package
+    package, review = judged.package, judged.review
     tree = with_package(desk.repo, now.ledger.tree, package.manifest.difference(package.manifest_id))
+    tasks = {task_ref(planned.id): planned.task for planned in package.manifest.items}
     return WorkOrder(
         work=Work.PACKAGE,
         items=tuple(planned.item for planned in package.manifest.items),
@@ -182,9 +183,10 @@ def _order_for(desk: Desk, now: Situation, merged: Merged, judged: Judged) -> Wo
             main_after=merged.merge,
             manifest=package.manifest_id,
             head=package.head,
-            log=judged.review.log if judged.review else None,
-            tasks=tuple(planned.task for planned in package.manifest.items),
+            log=review.log if review else None,
+            tasks=tuple(tasks.values()),
             approvals=tuple(opinion.id for opinion in judged.verdict.approvals),
+            recorded=desk.forge.record(review, tasks) if review else {},
         ),
         summary=summarize(desk, now, judged, is_merged=True),
     )

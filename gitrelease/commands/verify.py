@@ -86,14 +86,13 @@ class VerifyResult:
 def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
     """Check the whole past and the present, from the refs as last fetched, without the network.
 
-    What is found to be in order is noted in the clone.
-
     Args:
         desk: the clone.
-        since_last: whether to begin where this clone was last found to be in order, not at the trust root. What
-            is known from then, verdicts on signatures among it, is as good as the clone's own files; whoever
-            does not want to rely on those begins at the root. The refs as they are now are looked at either
-            way, but for branches of production where neither they nor the ledger moved.
+        since_last: whether to begin where this clone was last found to be in order, not at the trust root, and to
+            note how far it is now; else nothing is left behind. What is known from then, verdicts on
+            signatures among it, is as good as the clone's own files; whoever does not want to rely on those
+            begins at the root. The refs as they are now are looked at either way, but for branches of
+            production where neither they nor the ledger moved.
 
     Raises:
         LedgerMissing: there is neither a ledger here nor a trust root that one should descend from.
@@ -140,7 +139,7 @@ def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
         with Listing(broken=broken, promise=promise, ref=ref, what="it cannot be checked to the end"):
             for one in found:  # one by one, so that what was found before something breaks is kept
                 broken.append(one)
-    if not broken:
+    if since_last and not broken:
         keep(desk.repo, present.milestone())
     result = _result(desk, desk.root or first, past, broken, signatures=present.signatures)
     return replace(result, since=since)

@@ -35,6 +35,15 @@ class Event(StrEnum):
     REFUSED = "refused"
 
 
+class ForgeKind(StrEnum):
+    """Where packages are reviewed."""
+
+    LOCAL = "local"
+    """Plain git: what was said are signed commits."""
+    GITHUB = "github"
+    """Pull requests: what the forge recorded of them is kept in receipts."""
+
+
 class Work(StrEnum):
     """What a runner was doing."""
 
@@ -103,6 +112,7 @@ class Receipt:
     workspace: str | None = None
     main: str | None = None
     taken_over: CommitId | None = None
+    forge: ForgeKind = ForgeKind.LOCAL
 
     @property
     def is_open(self) -> bool:
@@ -271,6 +281,7 @@ def receipt_document(receipt: Receipt) -> dict[str, object]:
         "workspace": receipt.workspace,
         "main": receipt.main,
         "takenOver": receipt.taken_over,
+        "forge": None if receipt.forge is ForgeKind.LOCAL else receipt.forge,
     }
     document.update({key: value for key, value in optional.items() if value})
     return document
@@ -300,6 +311,7 @@ def parse_receipt(value: Mapping[str, object]) -> Receipt:
         workspace=cast("str | None", value.get("workspace")),
         main=cast("str | None", value.get("main")),
         taken_over=cast("CommitId | None", value.get("takenOver")),
+        forge=ForgeKind(str(value.get("forge", ForgeKind.LOCAL))),
     )
 
 

@@ -42,3 +42,15 @@ class Actor:
     person: Person
     member: MemberId | None = None
     doubt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Somebody as a forge knows them: a number that stays, and a name that may be another's tomorrow."""
+
+    id: int | None
+    """None where the account is gone."""
+    login: str
+    is_bot: bool = False
+    doubt: str | None = None
+    """Why their word has no weight, as the end of a sentence about them: "may not write to the repository"."""

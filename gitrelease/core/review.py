@@ -72,6 +72,10 @@ class Review:
     """The tip of the review log, on plain git."""
     fault: str | None = None
     """Why what the forge knows cannot be read, as the end of a sentence; then nothing counts."""
+    records_merges: bool = False
+    """Whether the forge keeps a record of its own of what was merged how; plain git has none."""
+    merged_as: CommitId | None = None
+    """The commit that merging the package made, by that record."""
 
     @property
     def asked(self) -> tuple[MemberId, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, cached_property
 from typing import assert_never, cast
 
 from gitrelease.core.finding import Key, Problem, Severity
 from gitrelease.core.names import MemberId, fold
+from gitrelease.core.people import Account
 from gitrelease.errors import GitReleaseError
 
 
@@ -64,6 +65,10 @@ def roles_for(action: Action) -> frozenset[Role]:
     assert_never(action)
 
 
+_ON_GITHUB = "github-"
+"""How the ids begin of people who are members through a team only; the number of their account follows."""
+
+
 class NotAllowed(GitReleaseError):
     """Somebody wanted to do what none of their roles allows."""
 
@@ -79,6 +84,8 @@ class Member:
     github: int | None = None
     keys: tuple[str, ...] = ()
     roles: frozenset[Role] = frozenset()
+    place: int = field(default=0, compare=False)
+    """Which entry of `members` this is, for whoever has to name the line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +160,10 @@ class Workspace:
         return {email.casefold(): member for member in self.members for email in member.emails}
 
     @cached_property
+    def _by_github(self) -> Mapping[int, Member]:
+        return {member.github: member for member in self.members if member.github is not None}
+
+    @cached_property
     def _by_id(self) -> Mapping[str, Member]:
         return {member.id: member for member in self.members}
 
@@ -163,6 +174,33 @@ class Workspace:
     def member_with_email(self, email: str) -> Member | None:
         """Find the member who uses an address; addresses are compared without case."""
         return self._by_email.get(email.casefold())
+
+    def member_on_github(self, account: int) -> Member | None:
+        """Find the member whose account on GitHub has a number."""
+        return self._by_github.get(account)
+
+    def with_teams(self, teams: Mapping[str, Sequence[Account]]) -> Workspace:
+        """Give the workspace with teams resolved: their people have the roles of the team, and answer for it.
+
+        Args:
+            teams: who is in which team, by its name; a team that is missing still counts for nobody.
+        """
+        members = {member.id: member for member in self.members}
+        answering: dict[str, list[MemberId]] = {}
+        for team in self.teams:
+            for account in teams.get(team.name, ()):
+                if account.id is None or account.is_bot:
+                    continue
+                known = self.member_on_github(account.id)
+                new = Member(id=MemberId(f"{_ON_GITHUB}{account.id}"), github=account.id)
+                member = members.get((known or new).id, new)
+                members[member.id] = replace(member, roles=member.roles | team.roles)
+                answering.setdefault(team.name, []).append(member.id)
+        required = tuple(
+            replace(rule, people=tuple(one for who in rule.people for one in answering.get(who, [who])))
+            for rule in self.review.required
+        )
+        return replace(self, members=tuple(members.values()), review=replace(self.review, required=required))
 
     def may(self, who: MemberId, action: Action) -> bool:
         """Say whether a member's roles allow an action."""
@@ -263,7 +301,7 @@ def parse_workspace(value: Mapping[str, object]) -> Workspace:
     """Make a workspace of a document that its schema accepts."""
     members: list[Member] = []
     teams: list[Team] = []
-    for entry in _mappings(value.get("members", ())):
+    for place, entry in enumerate(_mappings(value.get("members", ()))):
         roles = frozenset(Role(role) for role in _texts(entry.get("roles", ())))
         if "team" in entry:
             teams.append(Team(name=str(entry["team"]), roles=roles))
@@ -276,6 +314,7 @@ def parse_workspace(value: Mapping[str, object]) -> Workspace:
                 github=github if isinstance(github, int) else None,
                 keys=_texts(entry.get("keys", ())),
                 roles=roles,
+                place=place,
             )
         )
     production = _mapping(value.get("production", {}))
@@ -332,6 +371,16 @@ def workspace_problems(workspace: Workspace) -> list[Problem]:
     problems += _shared(workspace, "emails", lambda member: [email.casefold() for email in member.emails])
     problems += _shared(workspace, "keys", lambda member: [" ".join(key.split()[:2]) for key in member.keys])
     problems += _shared(workspace, "github", lambda member: [member.github] if member.github else [])
+    problems += [
+        Problem(
+            code="member-id",
+            key=("members", member.place, "id"),
+            message=f"{member.id} is what somebody is called who is here through a team only",
+            hint="choose another id",
+        )
+        for member in workspace.members
+        if member.id.startswith(_ON_GITHUB)
+    ]
     problems += _unknown_people(workspace)
     problems += _unresolved_teams(workspace)
     able = workspace.who_may(Action.APPROVE)
@@ -381,17 +430,17 @@ def workspace_problems(workspace: Workspace) -> list[Problem]:
 
 def _shared(workspace: Workspace, what: str, values: Callable[[Member], Sequence[object]]) -> list[Problem]:
     """Find a value that two members claim; who they are could then not be told apart."""
-    owners: dict[object, int] = {}
+    owners: dict[object, Member] = {}
     problems = []
-    for n, member in enumerate(workspace.members):
+    for member in workspace.members:
         for value in values(member):
-            other = owners.setdefault(value, n)
-            if other != n:
+            other = owners.setdefault(value, member)
+            if other is not member:
                 problems.append(
                     Problem(
                         code="member-ambiguous",
-                        key=("members", n, what),
-                        message=f"{member.id} has the same {what} as {workspace.members[other].id}",
+                        key=("members", member.place, what),
+                        message=f"{member.id} has the same {what} as {other.id}",
                         hint="each belongs to one member only",
                     )
                 )

@@ -34,6 +34,9 @@ class Forge(Protocol):
     def whoami(self, workspace: Workspace) -> Actor:
         """Say who is at the keyboard, as the forge would record it."""
 
+    def resolved(self, workspace: Workspace) -> Workspace:
+        """Give a workspace whose teams are resolved, as far as this forge knows who is in them."""
+
     def authors(
         self, branches: Mapping[RefName, CommitId], workspace: Workspace
     ) -> Mapping[RefName, Sequence[Actor]]:
@@ -44,6 +47,12 @@ class Forge(Protocol):
 
     def find(self, package: PackageName, workspace: Workspace) -> Review | None:
         """Ask again for everything known about one package; None when it has no branch."""
+
+    def record(self, review: Review, tasks: Mapping[RefName, CommitId]) -> Mapping[str, object]:
+        """Give what only this forge knows of a review and of who made its tasks, for the receipt to keep.
+
+        `core/pull_request.py` reads it again. Plain git keeps all there is in git, and gives nothing.
+        """
 
     def propose(self, package: Proposed, commit: CommitId, replaces: CommitId | None) -> None:
         """Publish the branch of a package and open its review, or complete one that could not be opened."""

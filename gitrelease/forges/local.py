@@ -64,6 +64,18 @@ class LocalForge:
         doubt = None if member else f"is {who.email}, which is no member's address"
         return Actor(person=person, member=member.id if member else None, doubt=doubt)
 
+    def resolved(self, workspace: Workspace) -> Workspace:
+        """Leave the workspace as it is: plain git knows no teams."""
+        return workspace
+
+    def record(
+        self,
+        review: Review,  # noqa: ARG002
+        tasks: Mapping[RefName, CommitId],  # noqa: ARG002
+    ) -> Mapping[str, object]:
+        """Give nothing: who made what, and who said what, are commits that a receipt has as parents."""
+        return {}
+
     def authors(
         self, branches: Mapping[RefName, CommitId], workspace: Workspace
     ) -> Mapping[RefName, Sequence[Actor]]:

@@ -130,6 +130,9 @@ def judge_merged(
             )
         if review.log is not None:
             faults += _off_main(repo, ground, review)
+        if review.records_merges and review.merged_as != merge:
+            message = f"{merge:.7} was not made by merging the pull request of {package}"
+            faults.append(Reason(code="not-merged-there", message=message))
     obstacles = [] if ground.is_past else _beneath(repo, ground, commit.parents[0], read[1])
     return _judge(
         repo, forge, ground, review, read, head=head, found=found, faults=faults, obstacles=obstacles
@@ -180,6 +183,9 @@ def _beneath(repo: Repo, ground: Ground, before: CommitId, manifest: Manifest) -
 def _branch_difference(repo: Repo, ground: Ground, review: Review) -> tuple[Difference, list[Reason]]:
     """Compare a package branch with the commit of the main branch that it grew from."""
     commit = repo.commit(review.head)
+    if review.records_merges and (base := repo.merge_base(review.head, ground.main_tip)) is not None:
+        # Such a forge brings branches up to date by merging main into them; that changes nothing of the package.
+        return difference_of(repo.diff(base, review.head)), []
     if len(commit.parents) != 1 or not repo.is_ancestor(commit.parents[0], ground.main_tip):
         fault = Reason(
             code="not-on-main", message=f"{review.package} is not one commit on top of {ground.main}"

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from gitrelease.archiving import Archive
 from gitrelease.core.archive import Settlement
-from gitrelease.core.ledger import Event, Receipt, parse_receipt
+from gitrelease.core.ledger import Event, ForgeKind, Receipt, parse_receipt
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
@@ -106,6 +106,8 @@ class Beginning:
     """The name of the main branch."""
     workspace: str
     """The id of the workspace."""
+    forge: ForgeKind
+    """Where its packages are reviewed."""
 
 
 def find_root(repo: Repo, tip: CommitId) -> CommitId:
@@ -140,7 +142,7 @@ def read_beginning(repo: Repo, root: CommitId | None, *, tip: CommitId) -> Begin
             f"{first:.7} is no trust root", hint="set GITRELEASE_ROOT to what `gitrelease init` printed"
         )
     repo.remember(ROOT, first)
-    return Beginning(root=first, main=receipt.main, workspace=receipt.workspace)
+    return Beginning(root=first, main=receipt.main, workspace=receipt.workspace, forge=receipt.forge)
 
 
 def read_ledger(

@@ -10,7 +10,7 @@ from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
 from gitrelease.core.workspace import Action, Workspace
 from gitrelease.errors import GitReleaseError
-from gitrelease.reading.trees import read_manifest
+from gitrelease.reading.trees import held, read_manifest
 from gitrelease.repo import Repo
 from gitrelease.signers import identify
 
@@ -48,6 +48,22 @@ def open_packages(
             OpenPackage(name=name, head=head, manifest_id=read[0], manifest=read[1], author=authors[head])
         )
     return found, wrong
+
+
+def content_of(repo: Repo, package: PackageName, commit: CommitId) -> BlobId | None:
+    """Give the manifest that a commit holds of a package; None where what it pins is not what lies beside it."""
+    if not repo.exists(commit):
+        return None  # it is not here: nobody can tell what it held
+    try:
+        read = read_manifest(repo, commit, package)
+    except GitReleaseError:
+        return None
+    if read is None:
+        return None
+    wanted = {path: after for path, (_, after) in read[1].difference(read[0]).items()}
+    entries = repo.entries(commit, wanted)
+    is_whole = all(held(entries.get(path)) == after for path, after in wanted.items())
+    return read[0] if is_whole else None
 
 
 def tasks_in_review(packages: list[OpenPackage], workspace: Workspace) -> dict[CommitId, PackageName]:

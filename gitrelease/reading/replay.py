@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from gitrelease.core.content import Difference, Held
-from gitrelease.core.ledger import Event, Evidence, Receipt, Work
+from gitrelease.core.ledger import Event, Evidence, ForgeKind, Receipt, Work
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
@@ -24,6 +25,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
+from gitrelease.core.pull_request import Recorded, parse_pull_request, review_of
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges.local import review_at
@@ -33,6 +35,7 @@ from gitrelease.reading.deployables import all_states
 from gitrelease.reading.judging import Ground, Judged, judge_merged
 from gitrelease.reading.ledger import receipt_of
 from gitrelease.reading.lookahead import WINDOW, Step, look_ahead, tasks_kept
+from gitrelease.reading.packages import content_of
 from gitrelease.reading.trees import guarded_difference, held, read_manifest, read_workspace
 from gitrelease.repo import Commit, Repo, TreeChange
 from gitrelease.signers import identify
@@ -56,6 +59,8 @@ class Past:
     main: str
     workspace_id: str
     taken_over: CommitId
+    forge: ForgeKind
+    """Where its packages are reviewed: whose word is evidence."""
     workspace: Workspace
     """The workspace as approved before the work at hand: it says who may write, and judges what comes."""
     coming: Workspace | None = None
@@ -145,6 +150,7 @@ def at_root(repo: Repo, root: CommitId) -> Past:
         main=receipt.main,
         workspace_id=receipt.workspace,
         taken_over=receipt.taken_over,
+        forge=receipt.forge,
         workspace=workspace,
         workspaces=[workspace],
         at=commit,
@@ -385,6 +391,12 @@ class _Player:
             main_tip=evidence.main_after,
             is_past=True,
         )
+        if past.forge is ForgeKind.GITHUB:
+            return self._judge_recorded(evidence, package, ground)
+        if evidence.recorded:
+            self.say(
+                4, f"keeps what a forge is said to have recorded of {package}; this workspace is on plain git"
+            )
         review = review_at(self.repo, package, evidence.head, evidence.log, past.workspace)
         judged = judge_merged(
             self.repo, self.signers, ground, package, review=review, merge=evidence.main_after
@@ -393,6 +405,22 @@ class _Player:
         self._count(opinion.actor for opinion in review.opinions)
         self._count(actor for task in judged.tasks for actor in (task.submitter, *task.also_by))
         return judged
+
+    def _judge_recorded(self, evidence: Evidence, package: PackageName, ground: Ground) -> Judged:
+        """Judge by what a forge said at the time, which sync wrote down and signed."""
+        pull = parse_pull_request(evidence.recorded)
+        if (pull.package, pull.head) != (package, evidence.head):
+            raise GitReleaseError(f"keeps the record of {pull.package} at {pull.head:.7}")
+        workspace = ground.workspace.with_teams(pull.teams)
+        review = review_of(pull, workspace, main=ground.main, content=partial(content_of, self.repo))
+        return judge_merged(
+            self.repo,
+            Recorded(pull=pull),
+            replace(ground, workspace=workspace),
+            package,
+            review=review,
+            merge=evidence.main_after,
+        )
 
     def _check_verdict(self, judged: Judged, evidence: Evidence) -> bool:
         """Compare what a receipt says was approved with what `evaluate` says of the same evidence."""

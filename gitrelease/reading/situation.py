@@ -161,6 +161,7 @@ def fold(
         the packages, and what is approved at the tip: the tree and the workspace.
     """
     approved = ledger.tree
+    workspace = forge.resolved(workspace)
     merged = []
     for name, merge, before in _beyond(repo, ledger, main):
         ground = Ground(
@@ -183,7 +184,7 @@ def fold(
             package = judged.package
             approved = with_package(repo, approved, package.manifest.difference(package.manifest_id))
             if package.manifest.touches_workspace:
-                workspace = read_workspace(repo, approved)
+                workspace = forge.resolved(read_workspace(repo, approved))
     return merged, approved, workspace
 
 

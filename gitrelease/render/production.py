@@ -201,7 +201,9 @@ def verified(result: VerifyResult, paper: Paper) -> str:
     if taken:
         checked += f"\n{count(taken, 'item')} taken over at the beginning, not reviewed"
     if result.since is not None:
-        checked += f"\nas this clone found it before, up to {result.since:.7}; `gitrelease verify` looks at all"
+        checked += (
+            f"\nas this clone found it before, up to {result.since:.7}; `gitrelease verify` looks at all"
+        )
     root = ""
     if not result.is_root_known:
         root = (

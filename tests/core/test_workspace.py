@@ -263,11 +263,26 @@ def test_a_workspace_in_order() -> None:
     ],
 )
 def test_what_two_members_may_not_share(what: str, more: dict[str, Any]) -> None:
-    other = member("other", Role.DEPLOYER, **more)
+    other = member("other", Role.DEPLOYER, place=1, **more)
     made = workspace(member("adm", Role.ADMIN, github=7), other)
     assert found(made) == [
         ("member-ambiguous", f"members[1].{what}", f"{other.id} has the same {what} as adm")
     ]
+
+
+def test_a_team_that_comes_first_moves_the_places_of_members() -> None:
+    members = [
+        {"team": "@org/leads", "roles": ["admin"]},
+        {"id": "adm", "roles": ["admin"], "github": 7},
+        {"id": "dep", "roles": ["deployer"], "github": 7},
+    ]
+    made = parse_workspace({"name": "shop", "id": "6f0c", "version": 1, "members": members})
+    assert ("member-ambiguous", "members[2].github", "dep has the same github as adm") in found(made)
+
+
+def test_nobody_is_called_as_people_are_who_are_here_through_a_team_only() -> None:
+    made = workspace(member("github-7", Role.ADMIN))
+    assert ("member-id", "members[0].id") in [(code, key) for code, key, _ in found(made)]
 
 
 def test_a_workspace_that_nobody_could_release_in() -> None:

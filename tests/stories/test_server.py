@@ -354,7 +354,8 @@ def test_who_watches_on_the_machine_of_the_server_sees_to_a_release_at_once(shop
         assert watching.stdout is not None
         assert watching.stdout.readline() == "{\n"  # the baseline is done, and it waits
         shop.person("dep-1").approve("one")
-        wait_until(lambda: "refs/tags/release/one" in shop.refs())
+        wait_until(lambda: watching.poll() is not None or "refs/tags/release/one" in shop.refs())
+        assert watching.poll() is None
     finally:
         watching.kill()
         watching.communicate()
