@@ -18,6 +18,7 @@ from gitrelease.core.item import Change, ItemState, Record, parse_record, record
 from gitrelease.core.ledger import (
     Event,
     Evidence,
+    ForgeKind,
     ItemResult,
     Receipt,
     Work,
@@ -170,6 +171,7 @@ RECEIPT = Receipt(
     workspace=ID,
     main="main",
     taken_over=commit(9),
+    forge=ForgeKind.GITHUB,
 )
 ROOT = Receipt(event=Event.ROOT, runner=MemberId("adm-1"), workspace=ID, main="trunk", taken_over=commit(9))
 SETTLED = SettledTask(

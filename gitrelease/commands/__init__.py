@@ -57,6 +57,7 @@ class Desk:
 
     def fetch(self) -> None:
         """Bring the shared repository's refs here."""
+        self.repo.relist()
         try:
             main = self.main_branch()
         except GitReleaseError:

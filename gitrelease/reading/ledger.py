@@ -131,7 +131,7 @@ def read_beginning(repo: Repo, root: CommitId | None, *, tip: CommitId) -> Begin
     first = root or known.get(ROOT) or find_root(repo, tip)
     # What this clone saw grow from the root need not be walked again.
     seen = known.get(LEDGER.removeprefix("refs/")) if known.get(ROOT) == first else None
-    if not (repo.exists(first) and repo.is_ancestor(seen or first, tip)):
+    if not (repo.exists(first) and repo.is_first_parent(seen or first, tip)):
         raise LedgerForged(
             f"the ledger ({tip:.7}) does not descend from the trust root {first:.7}",
             hint="somebody replaced the branch `production`; restore it before anything else",

@@ -112,6 +112,7 @@ class Repo(Refs, Signing, Worktree):
         self._holding = Lock()
         self._knows_remote = False
         self._settings = {}
+        self._walked = None, []
         self._trees = {}
         self._signatures = {}
 

@@ -27,6 +27,9 @@ class NotOnFirstParents(BadObject):
 class History(Objects):
     """Questions about commits and what lies between them."""
 
+    _walked: tuple[tuple[CommitId, CommitId | None] | None, list[CommitId]]
+    """The first parents that were listed last: of which commit down to which, and they themselves."""
+
     def diff(self, before: str, after: str, paths: Sequence[str] = ()) -> list[TreeChange]:
         """Say which paths two commits or trees hold differently, in order of their names."""
         if before == after:
@@ -215,14 +218,19 @@ class History(Objects):
         return CommitId(out) if out else None
 
     def _chain(self, tip: CommitId, since: CommitId | None) -> list[CommitId]:
-        """List first parents from the tip down to, and without, `since`."""
+        """List first parents from the tip down to, and without, `since`; what is asked last is often asked again."""
+        key, known = self._walked
+        if key == (tip, since):
+            return known
         without = () if since is None else (f"^{full_id(since)}",)
         out = self.run("rev-list", "--first-parent", "--parents", full_id(tip), *without, "--").out.decode()
         lines = [line.split(" ") for line in out.splitlines()]
         bottom = tip if not lines else (lines[-1][1] if len(lines[-1]) > 1 else None)
         if since is not None and bottom != since:
             raise NotOnFirstParents(f"{tip:.7} did not grow from {since:.7}")
-        return [CommitId(line[0]) for line in lines]
+        chain = [CommitId(line[0]) for line in lines]
+        self._walked = (tip, since), chain
+        return chain
 
     def _changes_of(self, pairs: bytes, paths: Sequence[str]) -> dict[str, tuple[TreeChange, ...]]:
         """Compare each commit with the one named beside it, or two trees, all with one process.

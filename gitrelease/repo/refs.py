@@ -113,7 +113,8 @@ class Refs(History):
         """Say which refs are listed at once, since nearly every command asks for them all, and more than once."""
         return (self._here(HEADS), RELEASE_TAGS, self._seen(""))
 
-    def _forget(self) -> None:
+    def relist(self) -> None:
+        """Have refs listed anew when they are asked for next: others may have moved them in this repository."""
         with self._holding:
             self._held = None
 
@@ -153,15 +154,15 @@ class Refs(History):
         Raises:
             HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
         """
-        self._forget()
         if self.is_direct:
+            self.relist()
             return
         self._check_remote()
         before = self.refs(HEADS)
         ran = self._fetched()
         if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
             ran = self._fetched()
-        self._forget()
+        self.relist()
         if ran.exit != 0:
             raise self._no_answer(ran)
         self._check_growth(before, self.refs(HEADS), main)
@@ -271,7 +272,7 @@ class Refs(History):
             )
 
     def _push_here(self, moves: Sequence[RefMove]) -> None:
-        self._forget()
+        self.relist()
         held = self.refs()
         open_ = [move for move in moves if held.get(move.ref) != move.new]
         # Those already made are still verified, together with the rest.
@@ -358,7 +359,7 @@ class Refs(History):
                 "update-ref", "--no-deref", "--stdin", "-z", stdin=stdin.encode(errors="surrogateescape")
             )
         except GitFailed:
-            self._forget()
+            self.relist()
             raise
         self._moved(moves)
 

@@ -17,6 +17,9 @@ import pytest
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
+FSYNC = "none"
+"""No test pulls the plug, and waiting for disks is slow."""
+
 # Only these come in from outside: what is needed to find and start programs.
 _LET_IN = ("PATH", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "TEMP", "TMP", "TMPDIR")
 
@@ -167,23 +170,21 @@ class Bench:
         made = Clone(path=path, environ=self.environ, clock=self.clock)
         made.git("init", "--quiet", "--bare", "--initial-branch=main", "--template=")
         (path / "hooks").mkdir()
-        made.git("config", "core.fsync", "none")  # no test pulls the plug, and waiting for disks is slow
-        made.git("config", "user.name", "server")
-        made.git("config", "user.email", "server@example.org")
+        with (path / "config").open("a", encoding="utf-8") as config:
+            config.write(f"[core]\n\tfsync = {FSYNC}\n[user]\n\tname = server\n\temail = server@example.org\n")
         return made
 
     def clone(self, server: Clone, person: str, *, signing: bool = False) -> Clone:
         """Make a person's clone, with their name and address and, if signing, their key."""
         here = Clone(path=self.folder, environ=self.environ, clock=self.clock)
-        here.git("clone", "--quiet", "--template=", str(server.path), person)
-        made = Clone(path=self.folder / person, environ=self.environ, clock=self.clock)
-        made.git("config", "core.fsync", "none")
-        made.git("config", "user.name", person)
-        made.git("config", "user.email", f"{person}@example.org")
-        made.git("symbolic-ref", "HEAD", "refs/heads/main")
+        settings = {"core.fsync": FSYNC, "user.name": person, "user.email": f"{person}@example.org"}
         if signing:
-            made.git("config", "gpg.format", "ssh")
-            made.git("config", "user.signingKey", str(self.keys(person).path))
+            settings |= {"gpg.format": "ssh", "user.signingKey": str(self.keys(person).path)}
+        options = (word for name, value in settings.items() for word in ("--config", f"{name}={value}"))
+        here.git("clone", "--quiet", "--template=", *options, str(server.path), person)
+        made = Clone(path=self.folder / person, environ=self.environ, clock=self.clock)
+        if (made.path / ".git" / "HEAD").read_text(encoding="utf-8") != "ref: refs/heads/main\n":
+            made.git("symbolic-ref", "HEAD", "refs/heads/main")
         return made
 
     def hook(self, server: Clone, name: str, script: str) -> None:
