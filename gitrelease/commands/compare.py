@@ -96,7 +96,7 @@ def package_diff(desk: Desk, package: PackageName, item: str | None = None) -> C
     if not chosen and item is not None:
         raise NotFound(f"{package} holds no item like {item!r}", hint=f"it holds {_some(known)}")
     found = [
-        _compare_states(desk.repo, key, planned[key].before, planned[key].after)
+        compare_states(desk.repo, key, planned[key].before, planned[key].after)
         if key in planned
         else _compare_restored(desk.repo, key, restored[key])
         for key in chosen
@@ -323,7 +323,7 @@ def _number(state: ItemState | None) -> int | None:
     return state.version if state is not None and state.exists else None
 
 
-def _compare_states(
+def compare_states(
     repo: Repo, item: ItemKey, before: ItemState | None, after: ItemState
 ) -> ItemComparison | None:
     old = _files(repo, before.files if before else {})

@@ -62,6 +62,6 @@ def _users_in(repo: Repo, tree: TreeId) -> Callable[[ItemKey], Sequence[str]]:
     """Give the question which job documents of a tree hold the name of an item; it reads the tree once per item."""
 
     def users(item: ItemKey) -> Sequence[str]:
-        return repo.grep(tree, item.name, ("jobs",))
+        return repo.grep(tree, [item.name], ("jobs",))
 
     return users

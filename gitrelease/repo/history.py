@@ -120,10 +120,11 @@ class History(Objects):
             window = min(window * 4, 4096)
         return found[::-1]
 
-    def grep(self, tree: TreeId, text: str, folders: Sequence[str]) -> list[str]:
-        """List the files below some folders of a tree that hold a text as it is; this reads all of them."""
+    def grep(self, tree: TreeId, texts: Iterable[str], folders: Sequence[str]) -> list[str]:
+        """List the files below some folders of a tree that hold any of these texts; this reads all of them."""
+        wanted = (word for text in texts for word in ("-e", text))
         ran = self.run(
-            "grep", "-l", "-z", "-F", "--full-name", "--no-recurse-submodules", "--threads=2", "-e", text,
+            "grep", "-l", "-z", "-F", "--full-name", "--no-recurse-submodules", "--threads=2", *wanted,
             full_id(tree), "--", *folders, accept=(0, 1),
         )  # fmt: skip
         names = (record.decode(errors="surrogateescape") for record in ran.out.split(b"\0") if record)
