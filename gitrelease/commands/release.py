@@ -365,7 +365,10 @@ def check_reviewer(workspace: Workspace, text: str, authors: frozenset[MemberId]
             f"{text!r} is no member of the workspace", hint="`gitrelease workspace reviewers` lists who may"
         )
     if member.id in authors:
-        raise Refused(f"{member.id} made part of this package, and nobody reviews their own work")
+        raise Refused(
+            f"{member.id} made part of this package, and nobody reviews their own work",
+            hint="ask somebody else, or leave them out: `gitrelease workspace reviewers` lists who may",
+        )
     if not may_approve(workspace, member.id):
         raise Refused(
             f"{member.id} may not review: that takes the role deployer or admin",

@@ -69,7 +69,7 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
     who = desk.allowed(Action.ROLL_BACK, now.workspace)
     name = request.package
     if name is None:
-        raise UsageError("say which package to roll back")
+        raise UsageError("say which package to roll back", hint="`gitrelease package list` shows them")
     released = _released(desk, now, name)
     asked = [item_meant(desk.repo, now.approved, text) for text in request.items]
     states = read_states(desk.repo, now.approved, [planned.item for planned in released.items])

@@ -31,6 +31,10 @@ from gitrelease.reading.standing import item_meant
 from gitrelease.reading.tasks import belongs
 from gitrelease.reading.trees import read_manifest, read_workspace
 
+_UNREADABLE = (
+    "`gitrelease verify` shows where the ledger stops making sense; restore `production` from a clone"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRequest:
@@ -319,7 +323,7 @@ def _order_of(desk: Desk, now: Situation) -> WorkOrder:
     """Read from the ledger what a dead runner was about to do."""
     started = _started(desk, now.ledger.tip)
     if started.work is None:
-        raise HalfDone(f"the ledger does not say what was begun by {started.runner}")
+        raise HalfDone(f"the ledger does not say what was begun by {started.runner}", hint=_UNREADABLE)
     if started.package is None:
         return WorkOrder(
             work=started.work,
@@ -331,7 +335,7 @@ def _order_of(desk: Desk, now: Situation) -> WorkOrder:
     read = read_manifest(desk.repo, now.ledger.tree, started.package)
     summary = now.ledger.holdings.summary(started.package)
     if read is None or started.evidence is None or summary is None:
-        raise HalfDone(f"the ledger does not say what was begun with {started.package}")
+        raise HalfDone(f"the ledger does not say what was begun with {started.package}", hint=_UNREADABLE)
     return WorkOrder(
         work=Work.PACKAGE,
         items=tuple(planned.item for planned in read[1].items),
@@ -358,7 +362,9 @@ def _started(desk: Desk, tip: CommitId) -> Receipt:
         if receipt.event is Event.STARTED:
             return receipt
         if receipt.event is not Event.ALIVE or not commit.parents:
-            raise HalfDone(f"the ledger's {at:.7} continues something that was never started")
+            raise HalfDone(
+                f"the ledger's {at:.7} continues something that was never started", hint=_UNREADABLE
+            )
         at = commit.parents[0]
 
 

@@ -368,7 +368,10 @@ def _numbered(found: Mapping[int, VersionInfo], item: ItemKey, number: int) -> V
 
 def _read(repo: Repo, files: Mapping[str, Held]) -> dict[str, bytes]:
     if odd := [path for path, held in files.items() if ":" in held]:
-        raise Refused(f"{odd[0]} is not a plain file there, so it is neither shown nor restored")
+        raise Refused(
+            f"{odd[0]} is not a plain file there, so it is neither shown nor restored",
+            hint=f"git itself shows what it is: `git ls-tree -r COMMIT {odd[0]}`",
+        )
     return repo.files({path: BlobId(held) for path, held in files.items()})
 
 

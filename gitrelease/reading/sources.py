@@ -253,7 +253,7 @@ def _meant(repo: Repo, source: Source, approved: TreeId, text: str) -> list[Item
         pattern = regex(translate(clean))
         paths = [path for path in source.below(folder) if pattern.match(path)]
         if not paths:
-            raise NotFound(f"no file matches {text!r}")
+            raise NotFound(f"no file matches {text!r}", hint="`gitrelease status` lists what changed")
         return items_of(paths)
     if clean in {"workspace", WORKSPACE_PATH}:
         return [WORKSPACE_ITEM]

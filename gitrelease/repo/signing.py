@@ -107,7 +107,10 @@ class Signing(Store):
                 hint="run git config user.signingKey ~/.ssh/id_ed25519.pub, or give a key",
             )
         if key is not None and not key.is_file():
-            raise SigningRefused(f"the signing key {plain(str(key))} is not there")
+            raise SigningRefused(
+                f"the signing key {plain(str(key))} is not there",
+                hint="give the path of a key that is, or make one: ssh-keygen -t ed25519",
+            )
         if self.user_setting("gpg.ssh.program") is None:
             self._ssh_keygen()
         return ("gpg.format=ssh", *(() if key is None else (f"user.signingKey={key}",)))

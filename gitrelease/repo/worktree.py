@@ -192,7 +192,11 @@ class Worktree(Bulk):
             with _parent(self._files(), path, make=True) as (folder, name):
                 _replace(folder, name, data, path, self.git_dir)
         except OSError as problem:
-            raise PathRefused(f"{plain(path)!r} cannot be written: {problem.strerror}") from problem
+            raise PathRefused(
+                f"{plain(path)!r} cannot be written: {problem.strerror}",
+                path=path,
+                hint="mend that, and run the command again: what was done before is found done",
+            ) from problem
 
     def remove_working(self, path: str) -> None:
         """Remove a working file if it is there."""
@@ -203,7 +207,11 @@ class Worktree(Bulk):
         except FileNotFoundError:
             return
         except OSError as problem:
-            raise PathRefused(f"{plain(path)!r} cannot be removed: {problem.strerror}") from problem
+            raise PathRefused(
+                f"{plain(path)!r} cannot be removed: {problem.strerror}",
+                path=path,
+                hint="mend that, and run the command again: what was done before is found done",
+            ) from problem
 
     def take(self, main: CommitId, same: Mapping[str, BlobId]) -> None:
         """Move the checked-out branch and its files forward to a commit that contains it.
