@@ -849,7 +849,7 @@ def test_a_ledger_that_keeps_the_trust_root_only_beside_it_is_refused(shop: Shop
     lone = clone.git("commit-tree", "-m", body, tree_id)
     made = clone.git("commit-tree", "-S", "-p", lone, "-p", "origin/production", "-m", body, tree_id)
     clone.push(f"{made}:production")
-    changes_nothing(shop, "sync-2", LedgerForged, "did not grow from")
+    changes_nothing(shop, "sync-2", LedgerForged, "does not descend from the trust root")
 
 
 def test_a_ledger_behind_the_archive_was_rewound(shop: Shop) -> None:
