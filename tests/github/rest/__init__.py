@@ -1,0 +1,1 @@
+"""What answers REST: one function per operation; importing a module puts its functions into the table."""
