@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gitrelease.commands import ROOT_KEY, Desk
 from gitrelease.core.finding import key_text
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError, NotFound, Refused
+from gitrelease.forges import Words
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
 from gitrelease.repo import Repo
 from gitrelease.schemas import setting_error
 from gitrelease.settings import Settings, commit_id
 from gitrelease.targets import GROUP, Site, Target
+
+if TYPE_CHECKING:
+    from gitrelease.commands.describing import PackageStory
 
 # A checkout that was never installed has no entry points; what we ship is there all the same.
 _SHIPPED = {"directory": "gitrelease.targets.directory", "git": "gitrelease.targets.git"}
@@ -84,8 +88,15 @@ def desk_of(
         pen=pen,
         root=root,
         connect=lambda target: connect(target, repo=repo, pen=pen, environ=settings.environ),
+        words=_words,
         say=say,
     )
+
+
+def _words(story: PackageStory) -> Words:
+    from gitrelease.render.pull_request import body, title
+
+    return Words(title=title(story.manifest), body=body(story))
 
 
 def can_sign(repo: Repo, settings: Settings) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from random import uniform
 from time import sleep
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gitrelease.checking import Surroundings
 from gitrelease.core.finding import Problem
@@ -15,13 +15,16 @@ from gitrelease.core.job import Job
 from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
 from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, permitted
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
-from gitrelease.forges import Forge
+from gitrelease.forges import Forge, Words
 from gitrelease.pen import Pen
 from gitrelease.reading.ledger import read_beginning
 from gitrelease.reading.situation import Situation, gather
 from gitrelease.reading.surroundings import surroundings
 from gitrelease.repo import Repo
 from gitrelease.targets import Target
+
+if TYPE_CHECKING:
+    from gitrelease.commands.describing import PackageStory
 
 Result = TypeVar("Result")
 
@@ -38,6 +41,10 @@ class SigningMissing(CredentialsError):
     code = "signing"
 
 
+def _plain_words(story: PackageStory) -> Words:
+    return Words(title=f"Release {story.manifest.name}", body="")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Desk:
     """What every command works with."""
@@ -48,6 +55,8 @@ class Desk:
     root: CommitId | None
     """The trust root as known from outside the repository; None believes the first receipt."""
     connect: Callable[[TargetSettings], Target]
+    words: Callable[[PackageStory], Words] = _plain_words
+    """Writes what the review of a package says to people."""
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     """Tells people how far long work is."""
 

@@ -32,7 +32,7 @@ from gitrelease.repo import plain
 from gitrelease.schemas import validate
 
 MOST_BYTES = 10 * 1024 * 1024
-"""As much as DataArts Studio takes from a local file, packed or not (facts/dataarts.md 1.9)."""
+"""As much as DataArts Studio takes from a local file, packed or not (dataarts.md 1.9)."""
 
 _EXPORTS = {".job": Kind.JOB, ".script": Kind.SCRIPT}
 _AGAIN = "export it from DataArts Studio again, and import that as it is"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gitrelease.checking import Draft, check_drafts, refuse_secrets
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.describing import describe
 from gitrelease.commands.refusals import HeldUnapproved, NameTaken
 from gitrelease.commands.submit import CheckFailed
 from gitrelease.core.content import Pin
@@ -38,6 +39,7 @@ from gitrelease.core.task import Task, TaskStanding, TaskState
 from gitrelease.core.workspace import Action, Workspace
 from gitrelease.documents import dump
 from gitrelease.errors import NotFound, NotYetBuilt, Refused, UsageError
+from gitrelease.forges import Words
 from gitrelease.reading.meaning import allowed_secrets, file_bytes, means_the_same
 from gitrelease.reading.packages import OpenPackage
 from gitrelease.reading.situation import Situation, with_package
@@ -201,7 +203,7 @@ def _complete(desk: Desk, now: Situation, old: OpenPackage) -> None:
     review = desk.forge.find(old.name, now.workspace)
     if review is None or review.is_draft:
         package = Proposed(manifest=old.manifest, manifest_id=old.manifest_id, head=old.head)
-        desk.forge.propose(package, old.head, old.head)
+        desk.forge.propose(package, old.head, old.head, _words_for(desk, now, old.manifest))
 
 
 def _refuse_unfit(now: Situation, chosen: Sequence[TaskStanding]) -> None:
@@ -402,12 +404,18 @@ def publish(desk: Desk, now: Situation, manifest: Manifest, tasks: Sequence[Task
     body = f"{manifest.description}\n\n" if manifest.description else ""
     message = f"Release {manifest.name}\n\n{body}{thanks}"
     head = desk.pen.commit(desk.repo, tree=tree, parents=(now.main,), message=message.rstrip() + "\n")
-    desk.forge.propose(Proposed(manifest=manifest, manifest_id=BlobId(blob), head=head), head, None)
+    package = Proposed(manifest=manifest, manifest_id=BlobId(blob), head=head)
+    desk.forge.propose(package, head, None, _words_for(desk, now, manifest))
     return head
 
 
+def _words_for(desk: Desk, now: Situation, manifest: Manifest) -> Callable[[], Words]:
+    """Give what writes the text of a package's review, where there is one."""
+    return lambda: desk.words(describe(desk.repo, now.approved, manifest, now=desk.now()))
+
+
 def _words(tasks: Sequence[Task]) -> str:
-    """Carry the descriptions of the versions into the package (facts/dataarts.md 4.2)."""
+    """Carry the descriptions of the versions into the package (dataarts.md 4.2)."""
     lines = [f"{task.id}: {task.description}" for task in tasks]
     shown = lines[:20]
     return "\n".join(shown + ([f"and {len(lines) - 20} more"] if len(lines) > 20 else []))

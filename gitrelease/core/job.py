@@ -206,7 +206,7 @@ _NAMED_BY_PROPERTY = {
 }
 _CLUSTER = "clusterName"
 _QUEUE_IS_CLUSTER = "dlispark"
-# The facts have no wire example of these two node types, so their spelling is taken loosely.
+# No example of these two node types is public, so their spelling is taken loosely (dataarts.md 2.1).
 _CALLING_TYPES = frozenset({"subjob", "foreach"})
 _CALLED_PROPERTIES = ("jobName", "subJobName", "subjobName")
 

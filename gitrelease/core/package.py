@@ -36,7 +36,7 @@ from gitrelease.core.names import (
 from gitrelease.core.workspace import Workspace
 
 MOST_TASKS = 100
-"""A package holds at most as many tasks as the console lets one release hold (facts/dataarts.md 0.6)."""
+"""A package holds at most as many tasks as the console lets one release hold (dataarts.md 0.6)."""
 
 
 class Purpose(StrEnum):
@@ -171,7 +171,7 @@ class Proposed:
 
 
 def default_name(items: Sequence[ItemKey], at: datetime) -> PackageName:
-    """Name a package after its first item and the second it was made in, cut to fit (facts/dataarts.md 1.5)."""
+    """Name a package after its first item and the second it was made in, cut to fit (dataarts.md 1.5)."""
     stamp = f"_{at:%Y%m%d%H%M%S}"
     first = items[0].name.encode()[: PACKAGE_BYTES - len(stamp)].decode(errors="ignore")
     return package_name(first.rstrip(".") + stamp)

@@ -13,7 +13,7 @@ from gitrelease.core.names import CommitId, ItemKey, MemberId, PackageName, Task
 from gitrelease.core.people import Actor
 
 DESCRIPTION_CHARACTERS = 128
-"""The console's limit for the description of a version (facts/dataarts.md 1.2)."""
+"""The console's limit for the description of a version (dataarts.md 1.2)."""
 
 
 class TaskState(StrEnum):

@@ -48,7 +48,7 @@ _REVIEWERS = _ADMINS | {Role.DEPLOYER}
 
 
 def roles_for(action: Action) -> frozenset[Role]:
-    """Say which roles may do something: the table of design 5, read by column."""
+    """Say which roles may do something: the table of design 5, row by row."""
     match action:
         case Action.LOOK:
             return frozenset(Role)

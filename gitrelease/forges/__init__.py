@@ -5,7 +5,7 @@ A forge reports facts and never judges them; `core/review.py` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,14 @@ class Statement:
     manifest: BlobId
     message: str = ""
     asks: tuple[MemberId, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What a review says to people: nothing is ever decided by it."""
+
+    title: str
+    body: str
 
 
 class Forge(Protocol):
@@ -54,8 +62,13 @@ class Forge(Protocol):
         `core/pull_request.py` reads it again. Plain git keeps all there is in git, and gives nothing.
         """
 
-    def propose(self, package: Proposed, commit: CommitId, replaces: CommitId | None) -> None:
-        """Publish the branch of a package and open its review, or complete one that could not be opened."""
+    def propose(
+        self, package: Proposed, commit: CommitId, replaces: CommitId | None, words: Callable[[], Words]
+    ) -> None:
+        """Publish the branch of a package and open its review, or complete one that could not be opened.
+
+        `words` is called where there is somewhere to write them.
+        """
 
     def say(self, review: Review, statement: Statement) -> None:
         """Record what one person thinks of exactly `review.head`."""

@@ -5,7 +5,7 @@ What this forge believes rests on signatures: without them a name is only a clai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -27,7 +27,7 @@ from gitrelease.core.people import Actor, Person
 from gitrelease.core.review import Opinion, Review, Say
 from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
-from gitrelease.forges import Statement
+from gitrelease.forges import Statement, Words
 from gitrelease.messages import MessageRefused, message_of, read_message
 from gitrelease.pen import Pen
 from gitrelease.repo import Commit, RefMove, Repo
@@ -94,7 +94,13 @@ class LocalForge:
         refs = self._repo.refs()
         return self._review(package, refs, workspace) if package_ref(package) in refs else None
 
-    def propose(self, package: Proposed, commit: CommitId, replaces: CommitId | None) -> None:
+    def propose(
+        self,
+        package: Proposed,
+        commit: CommitId,
+        replaces: CommitId | None,
+        words: Callable[[], Words],  # noqa: ARG002
+    ) -> None:
         """Publish the branch; on plain git that is all there is to it."""
         self._repo.push([RefMove(ref=package_ref(package.manifest.name), new=commit, expected=replaces)])
 

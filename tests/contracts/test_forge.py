@@ -24,7 +24,7 @@ from gitrelease.core.package import Proposed, manifest_document
 from gitrelease.core.review import Review, Say
 from gitrelease.documents import dump
 from gitrelease.errors import RaceLost
-from gitrelease.forges import Statement
+from gitrelease.forges import Statement, Words
 from gitrelease.reading.situation import with_package
 from tests.kit.git import Bench
 from tests.kit.raw import amend, push_on
@@ -59,11 +59,15 @@ def proposal(person: Person, name: str = "first", files: Mapping[str, str] | Non
     return Proposed(manifest=manifest, manifest_id=BlobId(blob), head=head)
 
 
+def words() -> Words:
+    return Words(title="Release", body="of something")
+
+
 def proposed(shop: Shop, name: str = "first", files: Mapping[str, str] | None = None) -> Proposed:
     """Let a developer put a package up for review."""
     person = shop.person("dev-1")
     made = proposal(person, name, files)
-    person.desk.forge.propose(made, made.head, None)
+    person.desk.forge.propose(made, made.head, None, words)
     return made
 
 
@@ -167,7 +171,7 @@ def test_a_name_is_taken_by_who_proposes_first(shop: Shop) -> None:
     second = proposal(other, "second", {NEW: job_yaml("new")})
     second = replace(second, manifest=replace(second.manifest, name=FIRST))
     with pytest.raises(RaceLost):
-        other.desk.forge.propose(second, second.head, None)
+        other.desk.forge.propose(second, second.head, None, words)
     assert shop.refs()["refs/heads/package/first"] == made.head
 
 
@@ -176,7 +180,7 @@ def test_proposing_again_completes_and_makes_no_second_review(shop: Shop) -> Non
     person = shop.person("dev-1")
     before = shop.refs()
     person.desk.look()
-    person.desk.forge.propose(made, made.head, made.head)
+    person.desk.forge.propose(made, made.head, made.head, words)
     assert shop.refs() == before
     assert [review.package for review in person.desk.forge.reviews(person.desk.look().workspace)] == ["first"]
 
