@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
-from gitrelease.commands import ROOT_KEY, Desk
+from gitrelease.commands import ROOT_KEY, Desk, plain_words
 from gitrelease.core.finding import key_text
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError, NotFound, Refused
@@ -64,19 +64,25 @@ def open_desk(
     settings: Settings,
     *,
     say: Callable[[str], None] = lambda text: None,  # noqa: ARG005
+    words: Callable[[PackageStory], Words] = plain_words,
     now: Callable[[], datetime] = utc_now,
 ) -> Desk:
     """Put together what every command works with. Whoever asks closes its repository."""
     repo = open_repo(settings)
     try:
-        return desk_of(repo, settings, say=say, now=now)
+        return desk_of(repo, settings, say=say, words=words, now=now)
     except BaseException:
         repo.close()
         raise
 
 
 def desk_of(
-    repo: Repo, settings: Settings, *, say: Callable[[str], None], now: Callable[[], datetime]
+    repo: Repo,
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    now: Callable[[], datetime],
+    words: Callable[[PackageStory], Words] = plain_words,
 ) -> Desk:
     """Put together what every command works with, around a repository that is open."""
     known = repo.config(ROOT_KEY)
@@ -88,15 +94,9 @@ def desk_of(
         pen=pen,
         root=root,
         connect=lambda target: connect(target, repo=repo, pen=pen, environ=settings.environ),
-        words=_words,
+        words=words,
         say=say,
     )
-
-
-def _words(story: PackageStory) -> Words:
-    from gitrelease.render.pull_request import body, title
-
-    return Words(title=title(story.manifest), body=body(story))
 
 
 def can_sign(repo: Repo, settings: Settings) -> bool:

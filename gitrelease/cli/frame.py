@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from gitrelease.commands import Desk
+    from gitrelease.commands.describing import PackageStory
+    from gitrelease.forges import Words
     from gitrelease.render.text import Paper
     from gitrelease.settings import Settings
 
@@ -284,6 +286,13 @@ def later_option(*names: str, hint: str, metavar: str | None = None) -> Callable
 # A session: one command, from its settings to its output.
 
 
+def _words(story: PackageStory) -> Words:
+    """Write what the review of a package says to people."""
+    from gitrelease.render.pull_request import words
+
+    return words(story)
+
+
 class Session:
     """What a command function works with: the desk it asks, and the screen it answers on."""
 
@@ -297,7 +306,7 @@ class Session:
         if self._desk is None:
             from gitrelease.wiring import open_desk
 
-            self._desk = open_desk(self.settings, say=self.say)
+            self._desk = open_desk(self.settings, say=self.say, words=_words)
         return self._desk
 
     @cached_property

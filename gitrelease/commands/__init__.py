@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gitrelease.checking import Surroundings
 from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
+from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
 from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, permitted
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
@@ -35,13 +36,23 @@ TRIES = 8
 """How often a command gathers and decides again when somebody else was first."""
 
 
+_FORGES = {ForgeKind.LOCAL: "plain git", ForgeKind.GITHUB: "GitHub"}
+
+
+class OtherForge(GitReleaseError):
+    """The trust root says that packages are reviewed elsewhere than at the remote that was asked."""
+
+    code = "other-forge"
+
+
 class SigningMissing(CredentialsError):
     """The workspace counts only what is signed, and there is no key to sign with."""
 
     code = "signing"
 
 
-def _plain_words(story: PackageStory) -> Words:
+def plain_words(story: PackageStory) -> Words:
+    """Say of a package what it is called, and no more."""
     return Words(title=f"Release {story.manifest.name}", body="")
 
 
@@ -55,7 +66,7 @@ class Desk:
     root: CommitId | None
     """The trust root as known from outside the repository; None believes the first receipt."""
     connect: Callable[[TargetSettings], Target]
-    words: Callable[[PackageStory], Words] = _plain_words
+    words: Callable[[PackageStory], Words] = plain_words
     """Writes what the review of a package says to people."""
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     """Tells people how far long work is."""
@@ -86,12 +97,21 @@ class Desk:
 
     def situation(self) -> Situation:
         """Say how things stand, as of the last fetch."""
-        return gather(self.repo, self.forge, root=self.root)
+        now = gather(self.repo, self.forge, root=self.root)
+        if now.ledger.forge is not self.forge.kind:
+            raise OtherForge(
+                f"the packages of this workspace are reviewed on {_FORGES[now.ledger.forge]}, and the remote"
+                f" {self.repo.remote} was taken for {_FORGES[self.forge.kind]}",
+                hint="run the command again; if that does not help, see where the remote leads: git remote -v",
+            )
+        return now
 
     def allowed(self, action: Action, workspace: Workspace) -> MemberId:
         """Let whoever is at the keyboard do something, or refuse; give who it is."""
         who = permitted(self.forge.whoami(workspace).member, action, workspace)
-        if workspace.review.signatures is Signatures.REQUIRED and not self.pen.signs:
+        # A forge with accounts knows by itself who did what; but for the ledger, which runners write past it.
+        is_signed = self.forge.kind is ForgeKind.LOCAL or action is Action.SYNC
+        if is_signed and workspace.review.signatures is Signatures.REQUIRED and not self.pen.signs:
             raise SigningMissing(
                 f"the workspace {workspace.name} counts only what is signed, and git has no key to sign with",
                 hint=(

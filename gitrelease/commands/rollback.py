@@ -36,7 +36,7 @@ from gitrelease.documents import set_version
 from gitrelease.errors import NotFound, Refused, UsageError
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.standing import item_meant, read_standings
-from gitrelease.reading.tasks import highest_numbers, open_task_refs, read_tasks, task_message
+from gitrelease.reading.tasks import Makers, highest_numbers, open_task_refs, read_tasks, task_message
 from gitrelease.reading.trees import held, read_manifest, read_states
 from gitrelease.repo import RefMove, plain
 from gitrelease.repo.objects import has_surrogates
@@ -161,7 +161,7 @@ def _tasks(
             continue
         id_ = TaskId(item=planned.item, version=newest.version + 1)
         made[id_] = _freeze(desk, now, id_, planned.before, state, words)
-    tasks, malformed = read_tasks(desk.repo, desk.forge, made, now.workspace)
+    tasks, malformed = read_tasks(desk.repo, Makers(forge=desk.forge), made, now.workspace)
     if malformed:
         raise Refused(
             malformed[0].reason.message, hint=f"`gitrelease check --ref {malformed[0].ref}` says more"

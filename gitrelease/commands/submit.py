@@ -41,7 +41,7 @@ from gitrelease.reading.sources import (
     items_named,
     left_of,
 )
-from gitrelease.reading.tasks import highest_numbers, open_task_refs, read_tasks, task_message
+from gitrelease.reading.tasks import Makers, highest_numbers, open_task_refs, read_tasks, task_message
 from gitrelease.reading.trees import item_entries_at, read_manifest, read_records, read_states
 from gitrelease.repo import RefMove
 
@@ -166,7 +166,7 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
     recorded = {item: state.version if state else 0 for item, state in states.items()}
     numbers = highest_numbers(now.refs, now.archive, recorded)
     waiting = _waiting(desk, now, numbers)
-    packages, _ = open_packages(desk.repo, now.refs, now.workspace)
+    packages, _ = open_packages(desk.repo, desk.forge, now.refs, now.workspace)
     in_review = tasks_in_review(packages, now.workspace)
 
     pulled = _pulled(desk, now, source)
@@ -318,7 +318,7 @@ def _waiting(desk: Desk, now: Situation, numbers: Mapping[ItemKey, int]) -> dict
         for id_, commit in open_task_refs(now.refs).items()
         if id_.item.folded in folded and id_.version <= numbers[folded[id_.item.folded]]
     }
-    tasks, _ = read_tasks(desk.repo, desk.forge, mine, now.workspace, main=now.main)
+    tasks, _ = read_tasks(desk.repo, Makers(forge=desk.forge), mine, now.workspace, main=now.main)
     found: dict[ItemKey, tuple[Task, ...]] = {}
     for task in sorted(tasks, key=lambda task: task.id.version):
         by = task.submitter.member

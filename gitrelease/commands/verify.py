@@ -271,6 +271,7 @@ class _Present:
             receipt=past.receipt,
             main=past.main,
             workspace_id=past.workspace_id,
+            forge=past.forge,
         )
 
     # Release tags: labels, by which nothing is decided, but people go by them.

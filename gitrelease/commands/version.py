@@ -33,7 +33,7 @@ from gitrelease.errors import NotFound, Refused, UsageError
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.sources import WorkingTree, find_document, git_hash, item_files, items_named
 from gitrelease.reading.standing import read_standings
-from gitrelease.reading.tasks import open_task_refs, read_tasks
+from gitrelease.reading.tasks import Makers, open_task_refs, read_tasks
 from gitrelease.reading.trees import (
     held_files,
     item_entries_at,
@@ -213,7 +213,7 @@ def find_versions(desk: Desk, now: Situation, item: ItemKey) -> dict[int, Versio
 
     commits = {planned.id: planned.task for _, planned in released if planned and repo.exists(planned.task)}
     commits |= {task.id: task.commit for task in settled if repo.exists(task.commit)}
-    tasks, _ = read_tasks(repo, desk.forge, commits, now.workspace)
+    tasks, _ = read_tasks(repo, Makers(forge=desk.forge), commits, now.workspace)
     by_number = {task.id.version: task for task in tasks}
 
     found: dict[int, VersionInfo] = {}

@@ -34,7 +34,7 @@ from gitrelease.errors import GitReleaseError, UsageError
 from gitrelease.reading.judging import Judged, judge_branch
 from gitrelease.reading.situation import Merged, Situation
 from gitrelease.reading.standing import Standings, read_standings
-from gitrelease.reading.tasks import read_tasks
+from gitrelease.reading.tasks import Makers, read_tasks
 
 Shown = TypeVar("Shown")
 Sorted = TypeVar("Sorted")
@@ -188,7 +188,7 @@ def _settled_tasks(desk: Desk, now: Situation, settlement: Settlement) -> list[T
     ]
     wanted: dict[TaskId, CommitId] = {entry.id: entry.commit for entry in settled}
     packages = {entry.id: entry.package for entry in settled}
-    tasks, _ = read_tasks(desk.repo, desk.forge, wanted, now.workspace)
+    tasks, _ = read_tasks(desk.repo, Makers(forge=desk.forge), wanted, now.workspace)
     if settlement is Settlement.RELEASED:
         tasks = _proven(now, tasks)
     state = TaskState(str(settlement))

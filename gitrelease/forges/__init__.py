@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import BlobId, CommitId, MemberId, PackageName, RefName, TreeId
 from gitrelease.core.package import Proposed
 from gitrelease.core.people import Actor
@@ -39,6 +40,10 @@ class Words:
 class Forge(Protocol):
     """Where a package is discussed, approved and merged."""
 
+    @property
+    def kind(self) -> ForgeKind:
+        """Say which forge this is; the trust root has to name the same."""
+
     def whoami(self, workspace: Workspace) -> Actor:
         """Say who is at the keyboard, as the forge would record it."""
 
@@ -49,6 +54,14 @@ class Forge(Protocol):
         self, branches: Mapping[RefName, CommitId], workspace: Workspace
     ) -> Mapping[RefName, Sequence[Actor]]:
         """Say who made or pushed each of these branches."""
+
+    def makers(
+        self, branches: Mapping[RefName, CommitId], workspace: Workspace
+    ) -> Mapping[RefName, Sequence[Actor]]:
+        """Say who seems to have made each of these branches, without asking anybody: for lists and plans.
+
+        Whatever is decided asks `authors`.
+        """
 
     def reviews(self, workspace: Workspace) -> Sequence[Review]:
         """Give everything known about every package that has a branch, in one answer."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from gitrelease.core.item import API_VERSION
+from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import (
     PACKAGE,
     BlobId,
@@ -56,6 +57,11 @@ class LocalForge:
         self._repo = repo
         self._pen = pen
 
+    @property
+    def kind(self) -> ForgeKind:
+        """Say that this is plain git."""
+        return ForgeKind.LOCAL
+
     def whoami(self, workspace: Workspace) -> Actor:
         """Say who git's identity is in the workspace; whether it can sign shows when it does."""
         who = self._pen.identity
@@ -82,6 +88,12 @@ class LocalForge:
         """Say who made the commit that each branch is; a task and a package are one commit each."""
         actors = identify(self._repo, branches.values(), workspace)
         return {ref: (actors[commit],) for ref, commit in branches.items()}
+
+    def makers(
+        self, branches: Mapping[RefName, CommitId], workspace: Workspace
+    ) -> Mapping[RefName, Sequence[Actor]]:
+        """Say who made them: on plain git all there is to know is here."""
+        return self.authors(branches, workspace)
 
     def reviews(self, workspace: Workspace) -> Sequence[Review]:
         """Read every package branch and its log."""

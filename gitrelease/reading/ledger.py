@@ -55,6 +55,8 @@ class Ledger:
     main: str
     """The name of the main branch, as the trust root has it."""
     workspace_id: str
+    forge: ForgeKind = ForgeKind.LOCAL
+    """Where its packages are reviewed, as the trust root has it."""
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -179,6 +181,7 @@ def read_ledger(
         receipt=receipt_of(commit),
         main=beginning.main,
         workspace_id=beginning.workspace,
+        forge=beginning.forge,
     )
     _check_not_behind(ledger, archive)
     return ledger

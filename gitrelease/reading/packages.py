@@ -10,9 +10,9 @@ from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
 from gitrelease.core.workspace import Action, Workspace
 from gitrelease.errors import GitReleaseError
+from gitrelease.forges import Forge
 from gitrelease.reading.trees import held, read_manifest
 from gitrelease.repo import Repo
-from gitrelease.signers import identify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +27,11 @@ class OpenPackage:
 
 
 def open_packages(
-    repo: Repo, refs: Mapping[RefName, str], workspace: Workspace
+    repo: Repo, forge: Forge, refs: Mapping[RefName, str], workspace: Workspace
 ) -> tuple[list[OpenPackage], dict[RefName, GitReleaseError]]:
     """Read every package branch; what cannot be read as one comes back with the reason."""
     heads = {ref: CommitId(commit) for ref, commit in refs.items() if ref.startswith(PACKAGE)}
-    authors = identify(repo, heads.values(), workspace)
+    makers = forge.makers(heads, workspace)
     found: list[OpenPackage] = []
     wrong: dict[RefName, GitReleaseError] = {}
     for ref, head in heads.items():
@@ -45,7 +45,7 @@ def open_packages(
             wrong[ref] = GitReleaseError(f"it holds no manifest of {name}", code="no-manifest")
             continue
         found.append(
-            OpenPackage(name=name, head=head, manifest_id=read[0], manifest=read[1], author=authors[head])
+            OpenPackage(name=name, head=head, manifest_id=read[0], manifest=read[1], author=makers[ref][0])
         )
     return found, wrong
 

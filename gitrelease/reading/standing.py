@@ -12,7 +12,7 @@ from gitrelease.errors import NotFound, Refused
 from gitrelease.forges import Forge
 from gitrelease.reading.packages import OpenPackage, open_packages, tasks_in_review
 from gitrelease.reading.situation import Situation
-from gitrelease.reading.tasks import Malformed, highest_numbers, misnamed, open_task_refs, read_tasks
+from gitrelease.reading.tasks import Makers, Malformed, highest_numbers, misnamed, open_task_refs, read_tasks
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import Repo
 
@@ -47,8 +47,8 @@ class Standings:
 def read_standings(repo: Repo, forge: Forge, now: Situation) -> Standings:
     """Read every task branch and package branch, and work out where each task stands."""
     open_tasks = open_task_refs(now.refs)
-    tasks, malformed = read_tasks(repo, forge, open_tasks, now.workspace, main=now.main)
-    packages, unreadable = open_packages(repo, now.refs, now.workspace)
+    tasks, malformed = read_tasks(repo, Makers(forge=forge), open_tasks, now.workspace, main=now.main)
+    packages, unreadable = open_packages(repo, forge, now.refs, now.workspace)
     kept = tasks_in_review(packages, now.workspace)
     states = read_states(repo, now.approved, dict.fromkeys(task.item for task in tasks))
     recorded = {item: state.version if state else 0 for item, state in states.items()}

@@ -27,6 +27,7 @@ from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
 from gitrelease.core.task import Task, highest
 from gitrelease.core.workspace import Workspace
+from gitrelease.forges import Forge
 from gitrelease.reading.trees import held, held_files, item_entries_at, read_states
 from gitrelease.repo import Commit, Repo, TreeChange
 from gitrelease.signers import identify
@@ -50,6 +51,19 @@ class Authors(Protocol):
         self, branches: Mapping[RefName, CommitId], workspace: Workspace
     ) -> Mapping[RefName, Sequence[Actor]]:
         """Say who made or pushed each of these branches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Makers:
+    """Says who seems to have made branches, as far as a forge can tell without asking anybody."""
+
+    forge: Forge
+
+    def authors(
+        self, branches: Mapping[RefName, CommitId], workspace: Workspace
+    ) -> Mapping[RefName, Sequence[Actor]]:
+        """Say so, for lists and plans."""
+        return self.forge.makers(branches, workspace)
 
 
 def open_task_refs(refs: Mapping[RefName, str]) -> dict[TaskId, CommitId]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gitrelease.core import schedule
 from gitrelease.core.item import Change
 from gitrelease.core.job import Job
 from gitrelease.core.package import Manifest, PlannedItem, Purpose
-from gitrelease.core.schedule import words
+from gitrelease.forges import Words
 from gitrelease.render.markdown import block, code, label, limited, table
 from gitrelease.render.tasks import versions_text
 from gitrelease.render.text import count
@@ -31,6 +32,11 @@ _PURPOSES = {
     Purpose.RESTORE: "This puts back what was approved, where the main branch holds something else.",
     Purpose.IMPORT: "This takes over what was released elsewhere and never reviewed here.",
 }
+
+
+def words(story: PackageStory) -> Words:
+    """Write a pull request."""
+    return Words(title=title(story.manifest), body=body(story))
 
 
 def title(manifest: Manifest) -> str:
@@ -133,5 +139,5 @@ def _schedule(job: JobStory) -> str:
 def _when(job: Job | None, runs: Sequence[datetime]) -> str:
     if job is None:
         return ""
-    said = code(words(job.schedule))
+    said = code(schedule.words(job.schedule))
     return said + (f", next {', '.join(f'{run:%Y-%m-%d %H:%M %z}' for run in runs)}" if runs else "")
