@@ -392,6 +392,15 @@ class Refs(History):
             self._knows_remote = bool(ran.out)
         return self._knows_remote
 
+    def remote_url(self) -> str | None:
+        """Give the address of the shared repository as git would use it; None where there is none."""
+        if self.is_direct or not self.has_remote:
+            return None
+        ran = self.run(
+            "ls-remote", "--get-url", "--end-of-options", self.remote, config=Config.USER, accept=range(256)
+        )
+        return ran.out.decode(errors="surrogateescape").rstrip("\n") if ran.exit == 0 else None
+
     def default_branch(self) -> RefName | None:
         """Name the branch that the shared repository hands out; `None` while it holds nothing."""
         self._check_remote()
