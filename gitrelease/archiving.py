@@ -6,7 +6,9 @@ One branch, fast-forward only, so that no head is ever lost and no ref is kept p
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,7 +19,16 @@ from gitrelease.core.archive import (
     outcome_path,
     parse_entry,
 )
-from gitrelease.core.names import ARCHIVE, BlobId, CommitId, ItemKey, PackageName, RefName, item_key
+from gitrelease.core.names import (
+    ARCHIVE,
+    BlobId,
+    CommitId,
+    ItemKey,
+    NameRefused,
+    PackageName,
+    RefName,
+    item_key,
+)
 from gitrelease.core.status import Glance, Packaged, Summary, parse_summary, summary_document
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import message_of, read_message, read_value, value_bytes
@@ -25,6 +36,8 @@ from gitrelease.pen import Pen
 from gitrelease.repo import Commit, Repo
 
 Seen = TypeVar("Seen")
+
+_NUMBER = re.compile(r"(?P<item>\S+) (?P<number>0|[1-9][0-9]{0,8})\n")
 
 
 class ArchiveUnreadable(GitReleaseError):
@@ -49,7 +62,7 @@ class Kept:
         """Look at it without reading all of it; what cannot be looked at so is read, and refused as ever."""
         try:
             return look(Glance(json.loads(self.data)))
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
             return look(self.read())
 
 
@@ -134,7 +147,8 @@ def read_summary(data: bytes, *, of: str) -> Summary:
 
 
 def _number(path: str, data: bytes) -> int:
-    item, _, number = data.decode(errors="replace").strip().rpartition(" ")
-    if not number.isdecimal() or number_path(item_key(item)) != path:
-        raise ArchiveUnreadable(f"{path} of the archive does not say which number is the highest")
-    return int(number)
+    said = _NUMBER.fullmatch(data.decode(errors="replace"))
+    with suppress(NameRefused):
+        if said and number_path(item_key(said["item"])) == path:
+            return int(said["number"])
+    raise ArchiveUnreadable(f"{path} of the archive does not say which number is the highest")

@@ -7,6 +7,7 @@ holds the value alone.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
@@ -14,6 +15,8 @@ from gitrelease.errors import GitReleaseError
 from gitrelease.schemas import value_problems
 
 Parsed = TypeVar("Parsed")
+
+_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class MessageRefused(GitReleaseError):
@@ -79,8 +82,20 @@ def _text(document: Mapping[str, object]) -> str:
 def _read(text: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str) -> Parsed:
     try:
         value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        if _MAYBE_HALF.search(text):
+            json.dumps(
+                value, ensure_ascii=False
+            ).encode()  # half a character has no bytes, and could not be kept
         return parse(cast("Mapping[str, object]", value))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, GitReleaseError) as wrong:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        GitReleaseError,
+    ) as wrong:
         raise MessageRefused(f"{of} carries a value that gitrelease cannot read ({wrong})") from wrong
 
 

@@ -8,16 +8,17 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
-from gitrelease.commands import ROOT_KEY, Desk, plain_words
+from gitrelease.commands import Desk, plain_words
 from gitrelease.core.finding import key_text
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError, NotFound, Refused
 from gitrelease.forges import Words
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
+from gitrelease.reading.ledger import known_root
 from gitrelease.repo import Repo
 from gitrelease.schemas import setting_error
-from gitrelease.settings import Settings, commit_id
+from gitrelease.settings import Settings
 from gitrelease.targets import GROUP, Site, Target
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def desk_of(
     words: Callable[[PackageStory], Words] = plain_words,
 ) -> Desk:
     """Put together what every command works with, around a repository that is open."""
-    known = repo.config(ROOT_KEY)
-    root = settings.root or (commit_id(known, of=f"{ROOT_KEY} in git's configuration") if known else None)
+    root = settings.root or known_root(repo)
     pen = Pen(identity=repo.identity, signs=lambda: can_sign(repo, settings), now=now)
     return Desk(
         repo=repo,

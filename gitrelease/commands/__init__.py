@@ -22,15 +22,13 @@ from gitrelease.reading.ledger import read_beginning
 from gitrelease.reading.situation import Situation, gather
 from gitrelease.reading.surroundings import surroundings
 from gitrelease.repo import Repo
+from gitrelease.signers import identify
 from gitrelease.targets import Target
 
 if TYPE_CHECKING:
     from gitrelease.commands.describing import PackageStory
 
 Result = TypeVar("Result")
-
-ROOT_KEY = "gitrelease.root"
-"""Where git's configuration has the trust root: what a clone believes, and the only one that a server takes."""
 
 TRIES = 8
 """How often a command gathers and decides again when somebody else was first."""
@@ -119,7 +117,20 @@ class Desk:
                     f"an admin adds that public key to the keys of {who} in workspace.yaml"
                 ),
             )
+        if is_signed and workspace.review.signatures is Signatures.REQUIRED:
+            self._check_key(who, workspace)
         return who
+
+    def _check_key(self, who: MemberId, workspace: Workspace) -> None:
+        """Refuse to write with a key that is not one of the member's: nothing it signs would count."""
+        nothing = self.repo.write_tree(None, {})
+        probe = self.pen.commit(self.repo, tree=nothing, parents=(), message="Signed with the right key?\n")
+        signed = identify(self.repo, [probe], workspace)[probe]
+        if signed.member != who:
+            raise SigningMissing(
+                f"what you sign does not count as said by {who}: it {signed.doubt or 'is by somebody else'}",
+                hint=f"sign with a key of {who} (`gitrelease workspace view`), or an admin adds this one to their keys",
+            )
 
     def targets(self, workspace: Workspace) -> Mapping[str, Target]:
         """Connect the production systems of a workspace."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from gitrelease.archiving import read_archive
-from gitrelease.commands import ROOT_KEY, until_first
+from gitrelease.commands import until_first
 from gitrelease.commands.beginning import (
     Beginning,
     CannotBegin,
@@ -45,7 +45,7 @@ from gitrelease.core.workspace import Action, Signatures, Workspace, authorize, 
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import message_of
 from gitrelease.pen import Pen
-from gitrelease.reading.ledger import find_root, read_ledger, receipt_of
+from gitrelease.reading.ledger import ROOT_KEY, find_root, known_root, read_ledger, receipt_of
 from gitrelease.reading.sources import git_hash
 from gitrelease.reading.trees import read_document
 from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, plain
@@ -355,11 +355,8 @@ def _keep_here(repo: Repo, start: _Start, beginning: Beginning, taken: CommitId,
 def _already(repo: Repo, request: InitRequest) -> InitResult:
     """Say what the shared ledger began with, and remember its root in this clone."""
     refs = repo.refs()
-    known = repo.config(ROOT_KEY)
     try:
-        ledger = read_ledger(
-            repo, refs, root=CommitId(known) if known else None, archive=read_archive(repo, refs)
-        )
+        ledger = read_ledger(repo, refs, root=known_root(repo), archive=read_archive(repo, refs))
     except GitReleaseError:
         if _is_ledger(repo, CommitId(refs[LEDGER])):
             raise

@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gitrelease.commands import ROOT_KEY
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.guarding import judge
 from gitrelease.core.moves import Move, Pusher, RefKind, finding, pusher_findings, shape_findings
-from gitrelease.core.names import BlobId, CommitId, MemberId, RefName
+from gitrelease.core.names import BlobId, MemberId, RefName
 from gitrelease.core.workspace import Signatures
 from gitrelease.errors import GitReleaseError, Refused, UsageError
 from gitrelease.pen import Pen
 from gitrelease.reading.broken import MALFORMED
+from gitrelease.reading.ledger import ROOT_KEY, known_root
 from gitrelease.reading.pushes import Push, refs_moved
 from gitrelease.reading.receiving import gather_facts, people_in
 from gitrelease.repo import Repo, SignatureStatus
@@ -80,7 +80,7 @@ def receive(repo: Repo, pen: Pen, lines: bytes, certificate: Mapping[str, str]) 
         pen=pen,
         moves=moves,
         before=repo.refs(),
-        pinned=_pinned(repo),
+        pinned=known_root(repo),
         others_are_free=repo.config(OTHERS_KEY) == "true",
     )
     _pin(push)
@@ -100,7 +100,7 @@ def parse_moves(lines: bytes) -> dict[RefName, Move]:
         Refused: it is more than is looked at.
     """
     moves = []
-    for line in lines.decode(errors="surrogateescape").splitlines():
+    for line in lines.decode(errors="surrogateescape").removesuffix("\n").split("\n"):
         old, _, rest = line.partition(" ")
         new, _, ref = rest.partition(" ")
         if len(old) != 40 or len(new) != 40 or not ref.startswith("refs/"):
@@ -122,11 +122,6 @@ def parse_moves(lines: bytes) -> dict[RefName, Move]:
             f"the push moves {len(moves)} refs, and {MOST_MOVES} are the most", hint="push them in parts"
         )
     return refs_moved(moves)
-
-
-def _pinned(repo: Repo) -> CommitId | None:
-    known = repo.config(ROOT_KEY)
-    return None if known is None else CommitId(known)
 
 
 def _pin(push: Push) -> None:

@@ -17,6 +17,7 @@ from gitrelease.core.names import (
     CommitId,
     MemberId,
     PackageName,
+    branch,
     package_ref,
     review_ref,
 )
@@ -43,6 +44,8 @@ class Said:
     merged: MergeResult | None = None
     is_late: bool = False
     """Whether the package is merged already, so that a no closes nothing; it keeps sync from applying it."""
+    is_too_late: bool = False
+    """Whether sync had begun to apply it by the time the no was there."""
     asked: tuple[MemberId, ...] = ()
     """Who was asked to review, also those who had been before."""
 
@@ -152,7 +155,10 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
         by=who, package=package, settlement=settlement, head=review.head, log=review.log, message=message
     )
     archived = now.archive.extended(desk.pen, entry, outcome=outcome)
+    main = branch(now.ledger.main)
     moves = [
+        # What was merged this moment is closed no more.
+        RefMove(ref=main, new=now.main, expected=now.main),
         RefMove(ref=package_ref(package), new=None, expected=review.head),
         RefMove(ref=ARCHIVE, new=archived, expected=now.archive.tip),
     ]
@@ -167,7 +173,10 @@ def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, mes
     judged = _still_judged(desk, now, package)
     if who in judged.package.makers:
         raise Refused(f"{who} made part of {package}", hint="ask another reviewer to say no")
-    return replace(_say(desk, now, judged, who, Say.REJECT, message), is_late=True)
+    said = _say(desk, now, judged, who, Say.REJECT, message)
+    ledger = desk.look().ledger
+    is_too_late = ledger.has(package) or (ledger.receipt.is_open and ledger.receipt.package == package)
+    return replace(said, is_late=True, is_too_late=is_too_late)
 
 
 def _say(desk: Desk, now: Situation, judged: Judged, who: MemberId, say: Say, message: str) -> Said:

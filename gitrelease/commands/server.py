@@ -20,10 +20,9 @@ from time import monotonic, sleep
 
 import gitrelease
 from gitrelease.archiving import read_archive
-from gitrelease.commands import ROOT_KEY
 from gitrelease.core.names import HEADS, LEDGER, WORKSPACE_PATH, CommitId, branch
 from gitrelease.errors import GitReleaseError, Refused
-from gitrelease.reading.ledger import read_ledger
+from gitrelease.reading.ledger import ROOT_KEY, known_root, read_ledger
 from gitrelease.repo import Repo, plain
 
 HOOKS_KEY = "core.hooksPath"
@@ -158,11 +157,8 @@ def _root_of(repo: Repo) -> CommitId | None:
     refs = repo.refs()
     if LEDGER not in refs:
         return None
-    known = repo.config(ROOT_KEY)
     try:
-        ledger = read_ledger(
-            repo, refs, root=CommitId(known) if known else None, archive=read_archive(repo, refs)
-        )
+        ledger = read_ledger(repo, refs, root=known_root(repo), archive=read_archive(repo, refs))
     except GitReleaseError as wrong:
         raise NotAServer(
             f"its branch {LEDGER.removeprefix(HEADS)} is no ledger to go on from: {wrong.message}",

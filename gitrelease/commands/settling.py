@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gitrelease.archiving import read_archive, write_summary
 from gitrelease.commands.runner import Runner
@@ -33,6 +33,7 @@ from gitrelease.core.package import Manifest
 from gitrelease.core.plan import FAILING, OutcomeStatus
 from gitrelease.core.status import Summary, restated, summary_document
 from gitrelease.messages import message_of, value_bytes
+from gitrelease.reading.packages import open_packages
 from gitrelease.reading.production import TargetPlan
 from gitrelease.reading.tasks import open_task_refs
 from gitrelease.reading.trees import read_workspace
@@ -113,7 +114,9 @@ def settle(runner: Runner, summary: Summary | None) -> tuple[list[RefMove], str]
         return [], ""
     refs = desk.repo.refs()
     archive = read_archive(desk.repo, refs)
-    tasks = _tasks_to_settle(refs, order.manifest, order.package)
+    others, _ = open_packages(desk.repo, desk.forge, refs, read_workspace(desk.repo, runner.tree))
+    kept = {one.task for other in others if other.name != order.package for one in other.manifest.items}
+    tasks = _tasks_to_settle(refs, order.manifest, order.package, kept)
     head, log = refs.get(package_ref(order.package)), refs.get(review_ref(order.package))
     entry = ArchiveEntry(
         by=runner.shift.member,
@@ -138,9 +141,12 @@ def settle(runner: Runner, summary: Summary | None) -> tuple[list[RefMove], str]
 
 
 def _tasks_to_settle(
-    refs: Mapping[RefName, str], manifest: Manifest, package: PackageName
+    refs: Mapping[RefName, str], manifest: Manifest, package: PackageName, kept: Collection[CommitId]
 ) -> list[tuple[SettledTask, RefName | None]]:
-    """List the tasks that a package released, and older ones of its items, which nothing will release."""
+    """List the tasks that a package released, and older ones of its items, which nothing will release.
+
+    What another open package keeps stays, stale as it is, until that package is closed (design 4).
+    """
     found: list[tuple[SettledTask, RefName | None]] = []
     waiting = open_task_refs(refs)
     for planned in manifest.items:
@@ -152,6 +158,8 @@ def _tasks_to_settle(
         found += [
             (SettledTask(id=id_, commit=commit, settlement=Settlement.SUPERSEDED), task_ref(id_))
             for id_, commit in waiting.items()
-            if id_.item == planned.item and id_.version < planned.id.version
+            if id_.item.folded == planned.item.folded
+            and id_.version < planned.id.version
+            and commit not in kept
         ]
     return found

@@ -360,10 +360,12 @@ def _version(
         return _Version(item=item, number=number, change=Change.DELETE, state=state, files={}, working=None)
     if document is None:
         left_of(source, item)  # what is in its place, or not to be seen, is refused by its name
-        known = state is not None and state.exists
+        if state is None or not state.exists:
+            raise NotFound(f"there is no {item}", hint="`gitrelease status` lists what changed")
         raise NotFound(
-            f"the files of {item} are missing" if known else f"there is no {item}",
-            hint=f"to take it out of production: `gitrelease submit {item} --delete`" if known else None,
+            f"the files of {item} are missing here",
+            hint="`gitrelease pull` brings them where this clone is behind; to take the item out of production: "
+            f"`gitrelease submit {item} --delete`",
         )
     raw = item_files(source, document)
     change = change_between(state, after_exists=True)

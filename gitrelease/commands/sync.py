@@ -106,14 +106,14 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
         )
     run = secrets.token_hex(8)
     done: list[Applied] = []
-    asked = replace(request)
+    asked = request
     races = 0
     while True:
         now = desk.look()
         check_writers(now.ledger)
         shift = Shift(member=desk.allowed(Action.SYNC, now.ledger.writers), run=run)
         if request.dry_run:
-            return _report(desk, now, _would_do(desk, now), is_dry_run=True)
+            return _report(desk, now, _would_do(desk, now, request), is_dry_run=True)
         try:
             made = _next(desk, now, asked, shift)
         except TakenOver as lost:
@@ -368,7 +368,7 @@ def _started(desk: Desk, tip: CommitId) -> Receipt:
         at = commit.parents[0]
 
 
-def _would_do(desk: Desk, now: Situation) -> list[Applied]:
+def _would_do(desk: Desk, now: Situation, asked: SyncRequest) -> list[Applied]:
     """Say what a sync would begin with, in order, and change nothing."""
     would: list[Applied] = []
     if now.ledger.receipt.is_open:
@@ -376,6 +376,10 @@ def _would_do(desk: Desk, now: Situation) -> list[Applied]:
     if order := _baseline(desk, now):
         would.append(_promise(order.work, None))
     would += [_promise(Work.PACKAGE, merged.name) for merged in now.merged if merged.is_approved]
+    if asked.retry and (order := _retry(desk, now)):
+        would.append(_promise(order.work, None))
+    if asked.repair:
+        would.append(_promise(_repair(desk, now, asked.repair).work, None))
     return would
 
 

@@ -236,6 +236,7 @@ class _Present:
                 main,
                 workspace=past.effective,
                 archive=read_archive(repo, self.refs),
+                refs=self.refs,
             )
             self.workspaces.append(workspace)
         except MALFORMED as wrong:

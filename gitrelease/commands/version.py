@@ -10,7 +10,7 @@ from enum import StrEnum
 from gitrelease.archiving import Archive
 from gitrelease.commands import Desk
 from gitrelease.commands.compare import side_of
-from gitrelease.core.archive import SettledTask
+from gitrelease.core.archive import SettledTask, Settlement
 from gitrelease.core.compare import Comparison, compare_item
 from gitrelease.core.content import Held
 from gitrelease.core.item import Change, Record, change_between, document_path, parse_record
@@ -63,6 +63,15 @@ class Whereabouts(StrEnum):
     """Was in production until a later version was released."""
     TAKEN_OVER = "taken-over"
     """Was there at the beginning, not reviewed, and has been replaced since."""
+
+
+_SETTLED = {
+    Settlement.RELEASED: Whereabouts.RELEASED,
+    Settlement.REVOKED: Whereabouts.REVOKED,
+    Settlement.SUPERSEDED: Whereabouts.SUPERSEDED,
+    # A task is not rejected, only its package is; what somebody wrote so by hand was taken back all the same.
+    Settlement.REJECTED: Whereabouts.REVOKED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +229,7 @@ def find_versions(desk: Desk, now: Situation, item: ItemKey) -> dict[int, Versio
     for entry in settled:
         number = entry.id.version
         if (task := by_number.get(number)) is not None:
-            found[number] = _info(task, Whereabouts(str(entry.settlement)), entry.package)
+            found[number] = _info(task, _SETTLED[entry.settlement], entry.package)
     for number, standing in waiting.items():
         found[number] = _info(standing.task, Whereabouts(str(standing.state)), standing.package)
     for record, planned in released:

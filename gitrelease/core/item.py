@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import cast
 
 from gitrelease.core.content import Content, Pin
+from gitrelease.core.fields import Malformed
 from gitrelease.core.finding import Problem
 from gitrelease.core.names import (
     BlobId,
@@ -154,8 +155,11 @@ def record_document(record: Record) -> dict[str, object]:
 def parse_record(value: Mapping[str, object]) -> Record:
     """Read a record that its schema accepts."""
     package = value["package"]
+    item, state = item_key(str(value["item"])), parse_state(value)
+    if state.exists and (problems := files_problems(item, state.files)):
+        raise Malformed(("files",), problems[0].message)
     return Record(
-        item=item_key(str(value["item"])),
-        state=parse_state(value),
+        item=item,
+        state=state,
         package=None if package is None else package_name(str(package)),
     )

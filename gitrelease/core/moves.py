@@ -188,6 +188,8 @@ def pusher_findings(move: Move, pusher: Pusher, by: Iterable[Actor]) -> list[Fin
 
 
 _RESERVED = frozenset({"submit", "package", "review", "deploy", "archive", "production", "head"})
+_REFS = "refs"
+"""Below this a branch is called as another ref is in full: git then finds two, and pushes to neither."""
 
 
 def branch_fault(name: str, main: str | None) -> str | None:
@@ -201,6 +203,8 @@ def branch_fault(name: str, main: str | None) -> str | None:
         return "its name is not in Unicode's composed form (NFC)"
     folded, own = fold(name), fold(main) if main else None
     first = folded.partition("/")[0]
+    if first == _REFS:
+        return "git could take its name for that of another ref"
     if first in _RESERVED:
         return f"names that begin with {first} are gitrelease's own"
     if own is not None and (

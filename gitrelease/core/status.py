@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
@@ -12,7 +12,7 @@ from gitrelease.core.archive import Settlement
 from gitrelease.core.item import Change
 from gitrelease.core.ledger import Event, ItemResult
 from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, item_key, package_name
-from gitrelease.core.package import Reason
+from gitrelease.core.package import Purpose, Reason
 from gitrelease.core.people import Person
 from gitrelease.core.plan import FINE, Outcome, OutcomeStatus
 from gitrelease.core.review import Opinion, Review, Say, Verdict
@@ -321,14 +321,14 @@ def parse_summary(value: Mapping[str, object]) -> Summary:
         approvals=tuple(_parse_view(entry) for entry in _list(value, "approvals")),
         # What was written before the two were told apart has no such list.
         uncounted=tuple(_parse_view(entry) for entry in _list({"uncounted": (), **value}, "uncounted")),
-        missing=tuple(cast("Sequence[str]", value["missing"])),
-        reasons=tuple(cast("Sequence[str]", value["reasons"])),
+        missing=_texts(value["missing"]),
+        reasons=_texts(value["reasons"]),
         status=Status(str(value["status"])),
-        purpose=str(value["purpose"]),
+        purpose=str(Purpose(str(value["purpose"]))),
         execute=value["execute"] is True,
         released_by=_if_any(_person, value["releasedBy"]),
         released_at=_if_any(_time, value["releasedAt"]),
-        url=cast("str | None", value["url"]),
+        url=_maybe(value["url"], str),
         items=tuple(_parse_item(entry) for entry in _list(value, "items")),
     )
 
@@ -382,7 +382,7 @@ def _parse_view(value: Mapping[str, object]) -> ApprovalView:
         at=_time(value["at"]),
         commit=str(value["commit"]),
         message=str(value["message"]),
-        why=cast("str | None", value.get("why")),
+        why=_maybe(value.get("why"), str),
     )
 
 
@@ -392,13 +392,13 @@ def _parse_item(value: Mapping[str, object]) -> SummaryItem:
     return SummaryItem(
         item=item_key(f"{value['kind']}/{value['name']}"),
         change=Change(str(value["change"])),
-        version=cast("int", value["version"]),
-        previous_version=cast("int | None", value["previousVersion"]),
+        version=_sure(value["version"], int),
+        previous_version=_maybe(value["previousVersion"], int),
         submitter=_person(value["submitter"]),
         submitted_at=_if_any(_time, value["submittedAt"]),
         task=CommitId(str(value["task"])),
         release=OutcomeStatus(str(release["status"])),
-        error=cast("str | None", release["error"]),
+        error=_maybe(release["error"], str),
         startup=StartupStatus(str(startup["status"])),
     )
 
@@ -413,12 +413,40 @@ def _if_any(parse: Callable[[object], Parsed], value: object) -> Parsed | None:
 
 
 def _time(value: object) -> datetime:
-    return datetime.fromisoformat(str(value))
+    at = datetime.fromisoformat(str(value))
+    if at.tzinfo is None:
+        raise ValueError(f"{value} is a time without an offset")
+    if (at := at.astimezone(UTC)).year < 1970:
+        raise ValueError(f"{value} is before there was git")
+    return at
 
 
 def _person(value: object) -> Person:
     fields = cast("Mapping[str, Any]", value)
-    return Person(id=fields["id"], name=fields["name"], email=fields["email"], github_id=fields["githubId"])
+    return Person(
+        id=_maybe(fields["id"], str),
+        name=_maybe(fields["name"], str),
+        email=_maybe(fields["email"], str),
+        github_id=_maybe(fields["githubId"], int),
+    )
+
+
+def _maybe(value: object, kind: type[Parsed]) -> Parsed | None:
+    """Give a value of a type, or nothing; one of another type is refused."""
+    if value is not None and type(value) is not kind:
+        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
+    return value
+
+
+def _sure(value: object, kind: type[Parsed]) -> Parsed:
+    found = _maybe(value, kind)
+    if found is None:
+        raise TypeError(f"there is no {kind.__name__}")
+    return found
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_sure(one, str) for one in _sure(value, list))
 
 
 def _list(value: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:

@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from typing import assert_never, cast
 
 from gitrelease.core.finding import Key, Problem, Severity
-from gitrelease.core.names import MemberId, fold
+from gitrelease.core.names import CONTENT_ENDINGS, WORKSPACE_PATH, MemberId, fold
 from gitrelease.core.people import Account
 from gitrelease.errors import GitReleaseError
 
@@ -64,6 +64,9 @@ def roles_for(action: Action) -> frozenset[Role]:
             return frozenset({Role.RUNNER})
     assert_never(action)
 
+
+_FOLDERS = ("jobs/", "scripts/")
+"""Where the files of items lie, but for the workspace."""
 
 _ON_GITHUB = "github-"
 """How the ids begin of people who are members through a team only; the number of their account follows."""
@@ -381,6 +384,7 @@ def workspace_problems(workspace: Workspace) -> list[Problem]:
         for member in workspace.members
         if member.id.startswith(_ON_GITHUB)
     ]
+    problems += _paths_of_nothing(workspace)
     problems += _unknown_people(workspace)
     problems += _unresolved_teams(workspace)
     able = workspace.who_may(Action.APPROVE)
@@ -444,6 +448,35 @@ def _shared(workspace: Workspace, what: str, values: Callable[[Member], Sequence
                         hint="each belongs to one member only",
                     )
                 )
+    return problems
+
+
+def _paths_of_nothing(workspace: Workspace) -> list[Problem]:
+    """Find patterns that no file of an item can match: a rule that protects nothing looks like one that does."""
+    problems = []
+    for n, rule in enumerate(workspace.review.required):
+        for m, pattern in enumerate(rule.paths):
+            start = re.split(r"[*?]", pattern, maxsplit=1)[0]
+            is_whole = start == pattern
+            is_file = is_whole and pattern.endswith((".yaml", *CONTENT_ENDINGS))
+            leads = any(start.startswith(top) or top.startswith(start) for top in (*_FOLDERS, WORKSPACE_PATH))
+            if leads and (is_file or not is_whole) and not pattern.endswith("/"):
+                continue
+            folder = pattern.strip("./")
+            known = folder.split("/")[0] in {"jobs", "scripts"}
+            hint = (
+                f"write {folder}/** for all below it"
+                if known and is_whole
+                else "items lie below jobs/ and scripts/"
+            )
+            problems.append(
+                Problem(
+                    code="rule-of-nothing",
+                    key=("review", "required", n, "paths", m),
+                    message=f"{pattern!r} matches no file of any item, so the rule would protect nothing",
+                    hint=hint,
+                )
+            )
     return problems
 
 

@@ -22,6 +22,7 @@ from gitrelease.core.names import (
     package_name,
     package_ref,
     review_ref,
+    task_ref,
 )
 from gitrelease.core.package import Proposed
 from gitrelease.core.people import Actor, Person
@@ -114,7 +115,12 @@ class LocalForge:
         words: Callable[[], Words],  # noqa: ARG002
     ) -> None:
         """Publish the branch; on plain git that is all there is to it."""
-        self._repo.push([RefMove(ref=package_ref(package.manifest.name), new=commit, expected=replaces)])
+        # Its tasks must still wait: one that somebody took back this moment is not to go live.
+        tasks = [
+            RefMove(ref=task_ref(one.id), new=one.task, expected=one.task) for one in package.manifest.items
+        ]
+        ref = package_ref(package.manifest.name)
+        self._repo.push([*tasks, RefMove(ref=ref, new=commit, expected=replaces)])
 
     def say(self, review: Review, statement: Statement) -> None:
         """Add one commit to the log, which names the one before it."""

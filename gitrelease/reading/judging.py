@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelease.checking import Draft, check_drafts
+from gitrelease.core.archive import Settlement
 from gitrelease.core.content import Difference, Held
 from gitrelease.core.finding import Severity
 from gitrelease.core.item import ItemState, document_path, parse_record
@@ -71,6 +72,8 @@ class Ground:
     main_tip: CommitId
     closed: Callable[[PackageName], Status | None] = lambda name: None  # noqa: ARG005
     """Whether a package of this name was rejected or revoked."""
+    settled: Callable[[TaskId, CommitId], Settlement | None] = lambda task, commit: None  # noqa: ARG005
+    """How a task was settled that has no branch any more; None where it was not, or nobody can tell."""
     numbers: Callable[[Mapping[ItemKey, int], Iterable[TaskId]], Mapping[ItemKey, int]] | None = None
     """Up to which number the versions of items follow from what there was, given the numbers of their records
     and versions that count as used; None where nobody can tell any more."""
@@ -383,6 +386,10 @@ def _tasks(
             faults.append(
                 Reason(code="task-missing", message=f"the task {planned.id} is nowhere to be found")
             )
+    for planned in manifest.items:
+        if (how := ground.settled(planned.id, planned.task)) in {Settlement.REVOKED, Settlement.SUPERSEDED}:
+            message = f"the task {planned.id} was {how} before it could be released"
+            faults.append(Reason(code="task-settled", message=message))
     main = None if ground.is_past else ground.main_tip
     tasks, malformed = read_tasks(repo, forge, wanted, ground.workspace, main=main)
     faults += [entry.reason for entry in malformed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,35 @@ from gitrelease.signers import identify
 
 ROOT = "root"
 """Under which name a clone remembers the trust root from which it saw the ledger grow."""
+
+
+ROOT_KEY = "gitrelease.root"
+"""Where git's configuration has the trust root: what a clone believes, and the only one that a server takes."""
+
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+
+
+class BadRoot(GitReleaseError):
+    """What git's configuration has as the trust root cannot be one."""
+
+    code = "bad-setting"
+
+
+def known_root(repo: Repo) -> CommitId | None:
+    """Read the trust root that this repository was told; None where it was told none.
+
+    Raises:
+        BadRoot: it is no full id of a commit.
+    """
+    known = repo.config(ROOT_KEY)
+    if known is None:
+        return None
+    if not _COMMIT_ID.fullmatch(known.strip()):
+        raise BadRoot(
+            f"{ROOT_KEY} in git's configuration is {known!r}, which is not the full id of a commit",
+            hint=f"set it to what `gitrelease init` printed: git config {ROOT_KEY} ID",
+        )
+    return CommitId(known.strip())
 
 
 class LedgerMissing(GitReleaseError):

@@ -40,7 +40,7 @@ from gitrelease.forges.local import LocalForge, review_at
 from gitrelease.pen import Pen
 from gitrelease.reading.judging import Ground
 from gitrelease.reading.ledger import Ledger, LedgerMissing, find_root, receipt_of
-from gitrelease.reading.situation import MainMissing, closed_in, fold
+from gitrelease.reading.situation import MainMissing, closed_in, fold, settled_in
 from gitrelease.reading.tasks import highest_numbers
 from gitrelease.repo import Commit, Repo
 
@@ -160,9 +160,12 @@ class Push:
         if LEDGER not in self.before and not self.is_lost:
             return None
         root = self.root
-        return (
-            receipt_of(self.repo.commit(root)).main if root is not None and self.repo.exists(root) else "main"
-        )
+        if root is None or not self.repo.exists(root):
+            raise LedgerMissing(
+                "the trust root is not here, so nobody knows which branch is the main one",
+                hint="restore the branch `production` on the server from a clone",
+            )
+        return receipt_of(self.repo.commit(root)).main
 
     def ledger_at(self, tip: CommitId) -> Ledger:
         """Give the ledger as it was, or is to be, at one of its receipts."""
@@ -229,6 +232,7 @@ class Push:
             self.main_tip,
             workspace=self.known.workspace,
             archive=self.archive,
+            refs=self.before,
         )
         return Approved(tree=tree, workspace=workspace)
 
@@ -241,6 +245,7 @@ class Push:
             main=self.known.main,
             main_tip=self.main_tip,
             closed=closed_in(self.archive),
+            settled=settled_in(self.archive, self.after),
             numbers=lambda recorded, also: highest_numbers(self.after, self.next_archive, recorded, also),
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitrelease.archiving import Archive, read_archive
+from gitrelease.core.archive import Settlement
 from gitrelease.core.content import Difference
 from gitrelease.core.names import (
     BlobId,
@@ -18,10 +19,12 @@ from gitrelease.core.names import (
     ItemKey,
     PackageName,
     RefName,
+    TaskId,
     TreeId,
     branch,
     manifest_path,
     package_name,
+    task_ref,
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.status import Status
@@ -90,6 +93,7 @@ class Situation:
             main=self.ledger.main,
             main_tip=self.main,
             closed=closed_in(self.archive),
+            settled=settled_in(self.archive, self.refs),
             numbers=lambda recorded, also: highest_numbers(self.refs, self.archive, recorded, also),
         )
 
@@ -116,7 +120,9 @@ def gather(repo: Repo, forge: Forge, *, root: CommitId | None) -> Situation:
         )
     main = CommitId(tip)
     _check_goes_on(repo, ledger, main)
-    merged, approved, workspace = fold(repo, forge, ledger, main, workspace=ledger.workspace, archive=archive)
+    merged, approved, workspace = fold(
+        repo, forge, ledger, main, workspace=ledger.workspace, archive=archive, refs=refs
+    )
     return Situation(
         refs=refs,
         main=main,
@@ -145,7 +151,14 @@ def _check_goes_on(repo: Repo, ledger: Ledger, main: CommitId) -> None:
 
 
 def fold(
-    repo: Repo, forge: Forge, ledger: Ledger, main: CommitId, *, workspace: Workspace, archive: Archive
+    repo: Repo,
+    forge: Forge,
+    ledger: Ledger,
+    main: CommitId,
+    *,
+    workspace: Workspace,
+    archive: Archive,
+    refs: Mapping[RefName, str],
 ) -> tuple[list[Merged], TreeId, Workspace]:
     """Judge what the main branch holds beyond the ledger, each package by what was approved before it.
 
@@ -156,6 +169,7 @@ def fold(
         main: the tip of the main branch.
         workspace: the effective workspace where the ledger stands.
         archive: what was rejected or revoked.
+        refs: the refs of the shared repository: a task with a branch was not settled.
 
     Returns:
         the packages, and what is approved at the tip: the tree and the workspace.
@@ -171,6 +185,7 @@ def fold(
             main=ledger.main,
             main_tip=main,
             closed=closed_in(archive),
+            settled=settled_in(archive, refs),
         )
         try:
             review = forge.find(name, workspace)
@@ -196,6 +211,27 @@ def closed_in(archive: Archive) -> Callable[[PackageName], Status | None]:
         return None if became is None else became.status
 
     return closed
+
+
+def settled_in(
+    archive: Archive, refs: Mapping[RefName, str]
+) -> Callable[[TaskId, CommitId], Settlement | None]:
+    """Give the question how a task was settled: one that was taken back cannot go live by a package made elsewhere.
+
+    What has its branch was not settled. Only for the few others the archive is gone through.
+    """
+    known: dict[tuple[TaskId, CommitId], Settlement] = {}
+
+    def settled(task: TaskId, commit: CommitId) -> Settlement | None:
+        if refs.get(task_ref(task)) == commit:
+            return None
+        if not known:
+            for _, entry in archive.entries():
+                for one in entry.tasks:
+                    known.setdefault((one.id, one.commit), one.settlement)
+        return known.get((task, commit))
+
+    return settled
 
 
 def with_package(repo: Repo, tree: TreeId, changes: Difference) -> TreeId:

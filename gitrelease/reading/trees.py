@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from gitrelease.core.content import Content, Difference, Held, Pin
-from gitrelease.core.finding import has_errors
+from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.item import ItemState, Record, parse_record
 from gitrelease.core.names import (
     CONTENT_ENDINGS,
@@ -45,7 +45,11 @@ def read_document(
     findings = validate(document, kind)
     if has_errors(findings):
         raise DocumentRefused(file, findings)
-    return parser(document.value)
+    try:
+        return parser(document.value)
+    except GitReleaseError as wrong:
+        finding = Finding(code=wrong.code, file=file, message=wrong.message, hint=wrong.hint)
+        raise DocumentRefused(file, [finding]) from wrong
 
 
 def read_workspace(repo: Repo, tree: str) -> Workspace:

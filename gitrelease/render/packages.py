@@ -233,6 +233,9 @@ def said(result: Said, paper: Paper) -> str:
     match result.say:
         case Say.APPROVE if result.merged is not None:
             return f"{line} ({result.head:.7})\n" + merged(result.merged, paper)
+        case Say.REJECT if result.is_too_late:
+            line += "; that came too late: sync is applying it, or has"
+            step = next_step(paper, f"gitrelease rollback {package}", "goes back to what was there before")
         case Say.REJECT if result.is_late:
             line += "; it is merged, and sync does not apply it"
             step = next_step(paper, "gitrelease rollback --unapproved", "puts back what was approved")

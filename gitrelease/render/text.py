@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -143,7 +144,9 @@ class Paper:
 
 def absolute(at: datetime, now: datetime) -> str:
     """Write a time to the minute, in the offset of `now`."""
-    here = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(now.tzinfo)
+    here = at if at.tzinfo else at.replace(tzinfo=UTC)
+    with suppress(OverflowError):  # the first and the last day that there is have no other offset
+        here = here.astimezone(now.tzinfo)
     offset = "UTC" if here.utcoffset() == timedelta(0) else here.isoformat()[-6:]
     return f"{here:%Y-%m-%d %H:%M} {offset}"
 

@@ -136,7 +136,8 @@ class Refs(History):
 
     def _listed(self, patterns: Iterable[str]) -> dict[str, str]:
         out = self.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)", "--", *patterns).out
-        lines = (line.split(" ") for line in out.decode(errors="surrogateescape").splitlines())
+        # Only LF ends a line of git: a name may hold what Python's `splitlines` takes for the end of one.
+        lines = (line.split(" ") for line in out.decode(errors="surrogateescape").split("\n") if line)
         return {name: id_ for id_, name, symbolic in lines if not symbolic}
 
     # Fetching.
@@ -336,7 +337,7 @@ class Refs(History):
         )  # fmt: skip
         if ran.exit != 0:
             raise self._no_answer(ran)
-        lines = (line.split("\t", 1) for line in ran.out.decode(errors="surrogateescape").splitlines())
+        lines = (line.split("\t", 1) for line in ran.out.decode(errors="surrogateescape").split("\n") if line)
         # ls-remote also finds what only ends in the name.
         return {RefName(name): id_ for id_, name in lines if name in set(refs)}
 
@@ -410,7 +411,7 @@ class Refs(History):
         )  # fmt: skip
         if ran.exit != 0:
             raise self._no_answer(ran)
-        for line in ran.out.decode(errors="surrogateescape").splitlines():
+        for line in ran.out.decode(errors="surrogateescape").split("\n"):
             target, _, name = line.partition("\t")
             if name == "HEAD" and target.startswith(f"ref: {HEADS}"):
                 return RefName(target.removeprefix("ref: "))

@@ -267,10 +267,10 @@ class PushDeclined(GitReleaseError):
 
     def __init__(self, said: str) -> None:
         words = _server_words(said)
-        super().__init__(
-            f"the shared repository declined the push:\n{words}",
-            hint="ask whoever runs the server; nothing was changed",
-        )
+        hint = "ask whoever runs the server; this push changed nothing"
+        if "matches more than one" in words:
+            hint = "a branch below refs/heads/refs/ stands in the way: `git ls-remote` shows it, and it has to go"
+        super().__init__(f"the shared repository declined the push:\n{words}", hint=hint)
         self.said = words
 
 

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.commands import SigningMissing
+from gitrelease.commands.release import publish
+from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.status import status
-from gitrelease.errors import Exit, NotFound
+from gitrelease.commands.submit import CheckFailed
+from gitrelease.errors import Exit, NotFound, RaceLost, Refused
+from gitrelease.reading.ledger import BadRoot, known_root
 from gitrelease.reading.situation import MainRewritten
 from gitrelease.repo import HistoryRewritten
 from tests.kit.raw import push_on
@@ -133,3 +138,116 @@ def test_a_main_branch_merged_with_its_sides_exchanged_stops_everything(shop: Sh
     for step in caught.value.hint.split("on purpose: ")[1].split("; "):
         dev.clone.git(*step.split()[1:])
     dev.desk.look()
+
+
+@pytest.mark.parametrize("key", ["nobody", "dev-2"])
+def test_with_a_key_that_is_not_ones_own_nothing_is_written(shop: Shop, key: str) -> None:
+    """Signed so, receipts would stop everybody, and a yes or a no would only seem to be one."""
+    shop.person("dev-1").write(edited("again"))
+    shop.person("dev-1").submit("orders")
+    shop.person("dev-1").release("orders", name="first")
+    shop.person("dep-1").approve("first")
+    refs = shop.refs()
+    for who in ("sync", "dep-2", "adm-1"):
+        shop.person(who).clone.git("config", "user.signingKey", str(shop.bench.keys(key).path))
+    for act in (
+        lambda: shop.person("sync").sync(),
+        lambda: shop.person("dep-2").reject("first"),
+        lambda: shop.person("adm-1").approve("first"),
+    ):
+        with pytest.raises(SigningMissing, match="what you sign does not count as said by") as caught:
+            act()
+        assert caught.value.exit is Exit.CREDENTIALS
+    assert shop.refs() == refs
+
+
+def test_a_task_that_was_taken_back_does_not_go_live_by_a_package_made_elsewhere(shop: Shop) -> None:
+    """Whoever made the package did not see that; nor did those who approve it."""
+    shop.person("sync").sync()
+    dev, other = shop.person("dev-1"), shop.person("dev-2")
+    dev.write(edited("again"))
+    dev.submit("orders")
+    other.release("orders", name="first")
+    head = shop.refs()["refs/heads/package/first"]
+    other.clone.git("fetch", "--quiet", "origin", head)
+    other.clone.push(":refs/heads/package/first")
+    revoke_tasks(dev.desk, ["orders"])
+    other.clone.push(f"{head}:refs/heads/package/first")
+    with pytest.raises(Refused, match="was revoked before it could be released"):
+        shop.person("dep-1").approve("first")
+    # Merged by hand, it is not applied either.
+    merge = other.clone.git("commit-tree", f"{head}^{{tree}}", "-p", "origin/main", "-p", head, "-m", "Merge")
+    other.clone.push(f"{merge}:refs/heads/main")
+    synced = shop.person("sync").sync()
+    assert synced.exit is Exit.REFUSED
+    assert shop.production("jobs/sales/orders.json") is None or "again" not in str(
+        shop.production("jobs/sales/orders.json")
+    )
+
+
+def test_a_package_whose_task_was_taken_back_this_moment_is_not_proposed(shop: Shop) -> None:
+    dev, other = shop.person("dev-1"), shop.person("dev-2")
+    dev.write(edited("again"))
+    dev.submit("orders")
+    now = other.desk.look()
+    manifest = other.release("orders", name="first", dry_run=True).manifest
+    shop.server.git("update-ref", "-d", "refs/heads/submit/job/orders/v2")
+    with pytest.raises(RaceLost):
+        publish(other.desk, now, manifest, ())
+    assert "refs/heads/package/first" not in shop.refs()
+
+
+def test_what_was_merged_this_moment_is_not_closed(shop: Shop) -> None:
+    """A no that comes between the yes and the merge stays a no of what is merged."""
+    shop.person("dev-1").write(edited("again"))
+    shop.person("dev-1").submit("orders")
+    shop.person("dev-1").release("orders", name="first")
+    shop.bench.hook(
+        shop.server,
+        "update",
+        'if [ "$1" = refs/heads/review/first ] && [ ! -e once ]; then touch once; '
+        "m=$(git commit-tree refs/heads/package/first^{tree} -p main -p refs/heads/package/first -m Merge); "
+        "git update-ref refs/heads/main $m; fi",
+    )
+    said = shop.person("dep-1").reject("first")
+    assert said.is_late
+    assert "refs/heads/package/first" in shop.refs()
+    assert shop.person("sync").sync().exit is Exit.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("jobs/sales", "write jobs/sales/** for all below it"),
+        ("jobs/sales/", "write jobs/sales/** for all below it"),
+        ("/jobs/**", "items lie below jobs/ and scripts/"),
+        ("./jobs/**", "items lie below jobs/ and scripts/"),
+        ("job/**", "items lie below jobs/ and scripts/"),
+    ],
+)
+def test_a_rule_that_protects_nothing_is_refused(shop: Shop, pattern: str, hint: str) -> None:
+    admin = shop.person("adm-1")
+    rule = f"  required:\n    - {{paths: ['{pattern}'], from: [dep-1]}}\n"
+    text = (admin.clone.path / "workspace.yaml").read_text(encoding="utf-8")
+    admin.write({"workspace.yaml": text.replace("  execute: false\n", f"  execute: false\n{rule}")})
+    with pytest.raises(CheckFailed) as caught:
+        admin.submit("workspace")
+    found = caught.value.findings[0]
+    assert (found.code, found.key, found.hint) == ("rule-of-nothing", "review.required[0].paths[0]", hint)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["jobs/**", "**", "*.yaml", "jobs/sales/orders.job.yaml", "scripts/*/x?.sql"]
+)
+def test_a_rule_of_some_file_is_one(shop: Shop, pattern: str) -> None:
+    admin = shop.person("adm-1")
+    rule = f"  required:\n    - {{paths: ['{pattern}'], from: [dep-1]}}\n"
+    text = (admin.clone.path / "workspace.yaml").read_text(encoding="utf-8")
+    admin.write({"workspace.yaml": text.replace("  execute: false\n", f"  execute: false\n{rule}")})
+    assert admin.submit("workspace").items[0].task is not None
+
+
+def test_a_root_that_is_no_commit_is_said_to_be_none(shop: Shop) -> None:
+    shop.person("dev-1").clone.git("config", "gitrelease.root", "abc123")
+    with pytest.raises(BadRoot, match="not the full id of a commit"):
+        known_root(shop.person("dev-1").repo)

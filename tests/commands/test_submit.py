@@ -471,8 +471,9 @@ def test_a_missing_file_is_not_a_deletion(shop: Shop) -> None:
     dev.write({ORDERS: None})
     failed = refused(shop, dev, "orders")
     assert (failed.message, failed.hint) == (
-        "the files of job/orders are missing",
-        "to take it out of production: `gitrelease submit job/orders --delete`",
+        "the files of job/orders are missing here",
+        "`gitrelease pull` brings them where this clone is behind; to take the item out of production: "
+        "`gitrelease submit job/orders --delete`",
     )
 
 
