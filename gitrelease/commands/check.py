@@ -356,7 +356,7 @@ def _authors(now: Situation, task: Task, file: str) -> list[Finding]:
         if actor.member is None:
             message = f"{task.id} {actor.doubt or 'has no author'}"
             findings.append(_reason(file, Reason(code="author", message=message)))
-        elif not now.workspace.may(actor.member, Action.SUBMIT):
+        elif not now.workspace.may_make_tasks(actor.member):
             message = f"{actor.member} may not submit in this workspace"
             findings.append(_reason(file, Reason(code="submitter", message=message)))
     return findings

@@ -49,7 +49,7 @@ def _revoke(desk: Desk, texts: Sequence[str]) -> Revoked:
                 f"{one.task.id} is in review, in the package {one.package}",
                 hint=f"`gitrelease package revoke {one.package}` gives it back first",
             )
-        if one.task.submitter.member != who:
+        if who not in one.task.submitters:
             desk.allowed(Action.REVOKE_ANY, now.workspace)
         chosen[one.task.id] = one.task
     superseded = {

@@ -74,8 +74,7 @@ def task_findings(move: Move, facts: TaskFacts, workspace: Workspace) -> list[Fi
     for actor in facts.by:
         if actor.member is None:
             found.append(unbelieved(move, actor, str(facts.id)))
-        elif not any(workspace.may(actor.member, action) for action in (Action.SUBMIT, Action.ROLL_BACK)):
-            # Who may only roll back submits what that takes; `evaluate` lets no other package have it.
+        elif not workspace.may_make_tasks(actor.member):
             found.append(not_allowed(move, actor.member, Action.SUBMIT, workspace))
     return [*found, *facts.found]
 

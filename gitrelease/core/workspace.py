@@ -210,6 +210,13 @@ class Workspace:
         member = self.member(who)
         return member is not None and bool(member.roles & roles_for(action))
 
+    def may_make_tasks(self, who: MemberId) -> bool:
+        """Say whether somebody's versions may wait for a release.
+
+        Who may only roll back submits what that takes; `evaluate` lets no other package have it.
+        """
+        return self.may(who, Action.SUBMIT) or self.may(who, Action.ROLL_BACK)
+
     def who_may(self, action: Action) -> tuple[MemberId, ...]:
         """List the members who may do something, in the order of the file."""
         return tuple(member.id for member in self.members if self.may(member.id, action))

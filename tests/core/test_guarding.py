@@ -153,6 +153,9 @@ def test_what_may_happen_to_each_kind_at_all(kind: RefKind, step: str) -> None:
         ("head/x", False),
         ("submit", False),
         ("SUBMIT/x", False),
+        ("refs/heads/main", False),
+        ("Refs/x", False),
+        ("x/refs", True),
         ("x" * 241, False),
     ],
 )
