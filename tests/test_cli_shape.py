@@ -509,3 +509,21 @@ def test_commands_tasks_and_packages_are_completed_from_what_is_here(clone: Clon
 def test_a_shell_is_given_a_script(shell: str) -> None:
     ran = gitrelease("completion", shell)
     assert (ran.returncode, "_GITRELEASE_COMPLETE" in ran.stdout) == (0, True)
+
+
+def test_a_folder_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    ran = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD" && exec "$0" -m gitrelease status', sys.executable],
+        cwd=gone,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        "error: the folder this was started in is not there any more\n"
+        "hint: change to one that is, or name one with -C\n"
+    )

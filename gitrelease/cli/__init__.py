@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -129,18 +130,31 @@ def _run(words: Sequence[str]) -> int:
     except OutputClosed:
         raise
     except OSError as failure:
-        where = f"{failure.filename}: " if failure.filename else ""
-        _report(
-            GitReleaseError(f"{where}{failure.strerror or failure}", code="system"),
-            as_json=as_json,
-            no_color=no_color,
-        )
+        _report(_of_the_system(failure), as_json=as_json, no_color=no_color)
         if verbose:
             write(_trace(), err=True)
         return Exit.REFUSED
     except Exception:  # noqa: BLE001 - whatever else comes up is a defect of ours, and is shown as one
         return _defect(as_json=as_json)
     return int(ended or 0)
+
+
+def _of_the_system(failure: OSError) -> GitReleaseError:
+    """Say what the operating system refused, and to what as far as it tells."""
+    try:
+        Path.cwd()
+    except OSError:
+        return GitReleaseError(
+            "the folder this was started in is not there any more",
+            hint="change to one that is, or name one with -C",
+            code="system",
+        )
+    where = f"{failure.filename}: " if failure.filename else "reading or writing failed: "
+    return GitReleaseError(
+        f"{where}{failure.strerror or failure}",
+        hint="see what is full, missing or not allowed there, and run the command again: what was done stays done",
+        code="system",
+    )
 
 
 def _help_for(problem: click.ClickException) -> str | None:
