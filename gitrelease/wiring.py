@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from gitrelease.commands import Desk, plain_words
 from gitrelease.core.finding import key_text
+from gitrelease.core.ledger import ForgeKind
+from gitrelease.core.names import LEDGER, CommitId
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError, NotFound, Refused
-from gitrelease.forges import Words
+from gitrelease.forges import Forge, Words
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
-from gitrelease.reading.ledger import known_root
+from gitrelease.reading.ledger import ROOT, known_root, read_beginning, receipt_of
+from gitrelease.reading.packages import content_of, reviewers_of
 from gitrelease.repo import Repo
 from gitrelease.schemas import setting_error
 from gitrelease.settings import Settings
@@ -90,13 +93,55 @@ def desk_of(
     pen = Pen(identity=repo.identity, signs=lambda: can_sign(repo, settings), now=now)
     return Desk(
         repo=repo,
-        forge=LocalForge(repo, pen),
+        forge=forge_of(repo, settings, pen, root, say=say),
         pen=pen,
         root=root,
         connect=lambda target: connect(target, repo=repo, pen=pen, environ=settings.environ),
         words=words,
         say=say,
     )
+
+
+def forge_of(
+    repo: Repo, settings: Settings, pen: Pen, root: CommitId | None, *, say: Callable[[str], None]
+) -> Forge:
+    """Choose where packages are reviewed: where the trust root says, or where the remote leads if there is none yet."""
+    kind = _forge_named(repo, root)
+    if kind is ForgeKind.LOCAL:
+        return LocalForge(repo, pen)
+    from gitrelease.forges.github.opening import is_on_github, open_client
+
+    url = repo.remote_url()
+    if kind is None and not is_on_github(url, settings.environ):
+        return LocalForge(repo, pen)
+    from gitrelease.forges.github import GithubForge
+
+    def main() -> str:
+        tip = repo.tip(LEDGER)
+        return "main" if tip is None else read_beginning(repo, root, tip=tip).main
+
+    return GithubForge(
+        repo,
+        pen,
+        open_client(url, settings.environ, say=say),
+        main=main,
+        content=lambda package, commit: content_of(repo, package, commit),
+        reviewers=lambda package, commit: reviewers_of(repo, package, commit),
+        bring=repo.bring,
+        say=say,
+    )
+
+
+def _forge_named(repo: Repo, root: CommitId | None) -> ForgeKind | None:
+    """Give the forge that the trust root names; None before there is one here, or where it cannot be believed."""
+    try:
+        known = root or repo.known_good(ROOT)
+        if known is not None and repo.exists(known):
+            return receipt_of(repo.commit(known)).forge
+        tip = repo.tip(LEDGER)
+        return None if tip is None else read_beginning(repo, root, tip=tip).forge
+    except GitReleaseError:
+        return None  # what is wrong with the ledger, commands say
 
 
 def can_sign(repo: Repo, settings: Settings) -> bool:

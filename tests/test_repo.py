@@ -1277,7 +1277,7 @@ def test_an_update_hook_that_refuses_one_ref_stops_all(
         repo.push([create("refs/heads/fine", head(ann)), create("refs/heads/other", head(ann))])
     # What the server said, without what git puts around it.
     assert caught.value.said == "other is closed\nerror: hook declined to update refs/heads/other"
-    assert caught.value.hint == "ask whoever runs the server; nothing was changed"
+    assert caught.value.hint == "ask whoever runs the server; this push changed nothing"
     assert set(server.refs()) == {MAIN}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
 
-from gitrelease.commands import Desk
+from gitrelease.commands import Desk, SigningMissing
 from gitrelease.commands.applying import Applied, begin, refuse, take_over
 from gitrelease.commands.runner import Shift, TakenOver, WorkOrder
 from gitrelease.commands.views import summarize
@@ -111,7 +111,13 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
     while True:
         now = desk.look()
         check_writers(now.ledger)
-        shift = Shift(member=desk.allowed(Action.SYNC, now.ledger.writers), run=run)
+        try:
+            shift = Shift(member=desk.allowed(Action.SYNC, now.ledger.writers), run=run)
+        except SigningMissing:
+            # What was just applied may have changed the runner's own key; that matters where there is more to do.
+            if not done or _would_do(desk, now, asked):
+                raise
+            return _report(desk, now, done)
         if request.dry_run:
             return _report(desk, now, _would_do(desk, now, request), is_dry_run=True)
         try:

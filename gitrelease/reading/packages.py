@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gitrelease.core.names import PACKAGE, BlobId, CommitId, PackageName, RefName, package_name
+from gitrelease.core.names import PACKAGE, BlobId, CommitId, MemberId, PackageName, RefName, package_name
 from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
 from gitrelease.core.workspace import Action, Workspace
@@ -64,6 +64,15 @@ def content_of(repo: Repo, package: PackageName, commit: CommitId) -> BlobId | N
     entries = repo.entries(commit, wanted)
     is_whole = all(held(entries.get(path)) == after for path, after in wanted.items())
     return read[0] if is_whole else None
+
+
+def reviewers_of(repo: Repo, package: PackageName, commit: CommitId) -> tuple[MemberId, ...]:
+    """Give whom the manifest that a commit holds names as reviewers; nobody where it holds none."""
+    try:
+        read = read_manifest(repo, commit, package)
+    except GitReleaseError:
+        return ()
+    return () if read is None else read[1].reviewers
 
 
 def tasks_in_review(packages: list[OpenPackage], workspace: Workspace) -> dict[CommitId, PackageName]:

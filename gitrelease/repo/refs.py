@@ -224,6 +224,11 @@ class Refs(History):
         held = self._local_refs(top)
         return {name.removeprefix(top): CommitId(id_) for name, id_ in held.items() if self.exists(id_)}
 
+    def known_good(self, what: str) -> CommitId | None:
+        """Give one commit that this clone remembers as good, without listing refs."""
+        found = None if self.is_direct else self.resolve(self._seen(what))
+        return None if found is None else CommitId(found)
+
     def remember(self, what: str, commit: CommitId) -> None:
         """Remember a commit as good, so that what led to it need not be looked at again."""
         if self.is_direct:
@@ -237,6 +242,27 @@ class Refs(History):
         except GitFailed:
             # Somebody else is remembering, or this clone cannot be written; then it is looked at again.
             return
+
+    def bring(self, commits: Sequence[CommitId]) -> None:
+        """Bring commits here that no ref holds any more, as far as the shared repository still gives them.
+
+        Nothing refers to them here, either: git forgets them after some weeks, and they can be brought again.
+        """
+        if self.is_direct:
+            return
+        self._check_remote()
+        if commits and self._brought(commits).exit != 0:
+            # git brings none of several of which one is gone.
+            for commit in commits:
+                self._brought([commit])
+
+    def _brought(self, commits: Sequence[CommitId]) -> Ran:
+        return self.run(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "--no-recurse-submodules", "--refmap=", "--end-of-options", self.remote,
+            *(full_id(commit) for commit in commits),
+            config=Config.USER, in_worktree=True, accept=range(256),
+        )  # fmt: skip
 
     def _contains(self, new: str, old: str) -> bool:
         return self.exists(old) and self.is_ancestor(CommitId(old), CommitId(new))

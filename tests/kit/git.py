@@ -171,7 +171,9 @@ class Bench:
         made.git("init", "--quiet", "--bare", "--initial-branch=main", "--template=")
         (path / "hooks").mkdir()
         with (path / "config").open("a", encoding="utf-8") as config:
-            config.write(f"[core]\n\tfsync = {FSYNC}\n[user]\n\tname = server\n\temail = server@example.org\n")
+            config.write(
+                f"[core]\n\tfsync = {FSYNC}\n[user]\n\tname = server\n\temail = server@example.org\n"
+            )
         return made
 
     def clone(self, server: Clone, person: str, *, signing: bool = False) -> Clone:

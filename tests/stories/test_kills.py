@@ -235,7 +235,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Callabl
     return prepare
 
 
-@pytest.mark.parametrize("name", SCENES)
+MUCH_LIKE_OTHERS = {"sync", "submit-supersedes"}
+"""`sync-first` applies a package as well, after its baseline; and every submit is one push."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name in MUCH_LIKE_OTHERS else name for name in SCENES],
+)
 def test_killed_anywhere_it_ends_in_the_same_place(
     name: str,
     prepared: Callable[[str], Prepared],

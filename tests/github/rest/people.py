@@ -41,6 +41,28 @@ def by_id(call: Call) -> Answer:
     return Answer(body=call.bodies.profile(found, own=False))
 
 
+@answers("repos/list-collaborators", "metadata=read", role=Role.WRITE)
+def collaborators(call: Call) -> Answer:
+    """List who was given a role in a repository, directly or by a team."""
+    given = {
+        *call.repo.roles,
+        *(who for team in call.repo.team_roles for who in call.state.teams[team].members),
+    }
+    shown = []
+    for id_ in sorted(given):
+        role = call.state.role(id_, call.repo)
+        more = {
+            "role_name": role.name.lower(),
+            "permissions": {
+                "pull": role >= Role.READ, "triage": role >= Role.TRIAGE, "push": role >= Role.WRITE,
+                "maintain": role >= Role.MAINTAIN, "admin": role >= Role.ADMIN,
+            },
+        }  # fmt: skip
+        if role > Role.NONE and (body := call.bodies.user(id_, "collaborator", **more)):
+            shown.append(body)
+    return Answer(body=shown)
+
+
 @answers("repos/get-collaborator-permission-level", "metadata=read")
 def permission(call: Call) -> Answer:
     """Say what somebody may do in a repository."""

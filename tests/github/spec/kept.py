@@ -34,6 +34,7 @@ OPERATIONS: tuple[str, ...] = (
     f"PATCH {_REPO}/issues/comments/{{comment_id}}",
     f"POST {_REPO}/issues/{{issue_number}}/labels",
     f"GET {_REPO}/activity",
+    f"GET {_REPO}/collaborators",
     f"GET {_REPO}/collaborators/{{username}}/permission",
     "GET /orgs/{org}/teams/{team_slug}",
     "GET /orgs/{org}/teams/{team_slug}/members",

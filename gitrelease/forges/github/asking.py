@@ -1,0 +1,319 @@
+"""What GitHub recorded of the pull request of a package, as the value that `core/pull_request.py` judges by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gitrelease.core.names import HEADS, BlobId, CommitId, MemberId, PackageName, branch, package_ref
+from gitrelease.core.people import Account
+from gitrelease.core.pull_request import Dismissal, PullRequest, Push, Remark, actor
+from gitrelease.core.review import Opinion, Say
+from gitrelease.core.workspace import Workspace
+from gitrelease.forges.github import questions
+from gitrelease.forges.github.activity import Activity
+from gitrelease.forges.github.client import Client, Value
+from gitrelease.forges.github.refusals import Unreadable
+from gitrelease.forges.github.values import at, commit, flag, graph_account, moment, number, rows, text
+from gitrelease.repo import plain
+
+_DECISIVE = {"APPROVED": Say.APPROVE, "CHANGES_REQUESTED": Say.REJECT}
+_MOST_PAGES = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Somebody asked somebody to review."""
+
+    by: Account
+    of: int
+    """The number of the account that was asked."""
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A pull request as GitHub has it now, with what `PullRequest` has no place for."""
+
+    pull: PullRequest
+    requests: tuple[Request, ...] = ()
+    merged_at: datetime | None = None
+
+
+class Asking:
+    """Asks GitHub about pull requests."""
+
+    def __init__(self, client: Client, activity: Activity) -> None:
+        self._client = client
+        self._activity = activity
+
+    # One package.
+
+    def find(self, package: PackageName, *, main: str, is_merged: bool) -> Seen | None:
+        """Find the pull request that is the review of a package; None where there is none.
+
+        Args:
+            package: the package.
+            main: the name of the main branch.
+            is_merged: whether the main branch holds it: the pull request that was merged is then the one, and no
+                other that somebody opened from the same branch later.
+        """
+        name = package_ref(package).removeprefix(HEADS)
+        doing = f"read the pull request of {package}"
+        found = list(self._pulls(questions.OF_BRANCH, {"branch": name}, doing=doing))
+        ours = [node for node in found if not flag(node, "isCrossRepository")]
+        chosen = _chosen(ours, main=main, is_merged=is_merged)
+        return None if chosen is None else self.read(package, chosen, main=main)
+
+    def read(
+        self, package: PackageName, node: Value, *, main: str, moves: Sequence[Push] | None = None
+    ) -> Seen:
+        """Read a pull request in full.
+
+        Args:
+            package: the package it is of.
+            node: the pull request, as GraphQL gave it.
+            main: the name of the main branch.
+            moves: the moves of its branch where they are known; else the server is asked for them.
+        """
+        head, opened_at, number_ = (
+            commit(node, "headRefOid"),
+            moment(node, "createdAt"),
+            number(node, "number"),
+        )
+        if head is None or opened_at is None or number_ is None:
+            raise Unreadable(f"GitHub does not say where the pull request of {package} is, or since when")
+        merged_at = moment(node, "mergedAt")
+        closed_at = moment(node, "closedAt")
+        if moves is None:
+            moves = self._activity.moves(package_ref(package))
+        ended = merged_at or closed_at
+        # What becomes of the branch afterwards is no part of what was reviewed and merged.
+        pushes = tuple(push for push in moves if ended is None or push.at <= ended)
+        if merged_at is not None:
+            pushes = tuple(push for push in pushes if push.after is not None or push.at < merged_at)
+        events = self._events(node, number_)
+        is_open = text(node, "state") == "OPEN"
+        pull = PullRequest(
+            package=package,
+            number=number_,
+            url=plain(text(node, "url")),
+            base=text(node, "baseRefName"),
+            head=head,
+            is_same_repository=at(node, "isCrossRepository") is False,
+            is_open=is_open,
+            opened_by=graph_account(node, "author"),
+            opened_at=opened_at,
+            pushes=pushes,
+            remarks=tuple(self._remarks(node, number_, events, pushes)),
+            retargeted=tuple(_times(events, "BaseRefChangedEvent")),
+            closed_by=None if is_open or merged_at is not None else _closer(events),
+            merged_as=self._merged_as(node, merged_at, main=main),
+        )
+        return Seen(
+            pull=pull,
+            requests=tuple(_requests(events)),
+            merged_at=merged_at,
+        )
+
+    # All that are open.
+
+    def open(self) -> Iterator[Value]:
+        """Give every open pull request of the repository, fifty in one answer."""
+        return self._pulls(questions.OPEN, {}, doing="list the open pull requests")
+
+    def _pulls(self, query: str, more: Mapping[str, str], *, doing: str) -> Iterator[Value]:
+        after: str | None = None
+        count, totals = 0, []
+        for _ in range(_MOST_PAGES):
+            asked = {"owner": self._client.owner, "name": self._client.name, "after": after, **more}
+            told = self._client.graphql(query, asked, doing=doing).whole()
+            self._client.check_name(text(told, "repository", "nameWithOwner"))
+            page = at(told, "repository", "pullRequests")
+            nodes = [node for node in rows(page, "nodes") if node is not None]
+            count += len(nodes)
+            totals += [total] if (total := number(page, "totalCount")) is not None else []
+            yield from nodes
+            if not flag(page, "pageInfo", "hasNextPage"):
+                # One that is opened meanwhile stands before all that were read.
+                _check_count(count, min(totals, default=None), what="pull requests")
+                return
+            after = text(page, "pageInfo", "endCursor")
+        raise Unreadable(f"there are more than {_MOST_PAGES} pages of pull requests")
+
+    def _all(self, node: Value, what: str, query: str, number_: int) -> list[Value]:
+        """Read a list of a pull request to its end; one that stays shorter than it says is an error (P30)."""
+        page = at(node, what)
+        found = list(rows(page, "nodes"))
+        # What is filtered counts, where GitHub says both; the smaller is never more than there is to read.
+        totals = [
+            total for name in ("totalCount", "filteredCount") if (total := number(page, name)) is not None
+        ]
+        for _ in range(_MOST_PAGES):
+            if not flag(page, "pageInfo", "hasNextPage"):
+                _check_count(len(found), min(totals, default=None), what=f"{what} of pull request {number_}")
+                return [entry for entry in found if entry is not None]
+            asked = {
+                "owner": self._client.owner,
+                "name": self._client.name,
+                "number": number_,
+                "after": text(page, "pageInfo", "endCursor"),
+            }
+            told = self._client.graphql(query, asked, doing=f"read the pull request {number_}").whole()
+            page = at(told, "repository", "pullRequest", what)
+            found += rows(page, "nodes")
+        raise Unreadable(f"there are more than {_MOST_PAGES} pages of {what} of pull request {number_}")
+
+    def _events(self, node: Value, number_: int) -> list[Value]:
+        return self._all(node, "timelineItems", questions.MORE_TIMELINE, number_)
+
+    # What was said.
+
+    def _remarks(
+        self, node: Value, number_: int, events: Sequence[Value], pushes: Sequence[Push]
+    ) -> Iterator[Remark]:
+        """Read the reviews that say yes or no, also those that were dismissed; all others are nothing."""
+        dismissals = _dismissals(events)
+        for review in self._all(node, "reviews", questions.MORE_REVIEWS, number_):
+            given_at = moment(review, "submittedAt")
+            state = text(review, "state")
+            if given_at is None or state not in {*_DECISIVE, "DISMISSED"}:
+                continue
+            id_ = _id(review)
+            say, dismissal = _DECISIVE.get(state), None
+            if say is None:
+                # Nobody can tell what a review was that was dismissed without a trace: a no, to be safe.
+                was, dismissal = dismissals.get(id_, ("CHANGES_REQUESTED", None))
+                say = _DECISIVE.get(was)
+                if say is None:
+                    say, dismissal = Say.REJECT, None
+            by = graph_account(review, "author")
+            if say is Say.APPROVE and (doubt := _misplaced(review, given_at, pushes)):
+                by = replace(by, doubt=doubt)
+            yield Remark(
+                id=id_, by=by, say=say, at=given_at, message=text(review, "body"), dismissal=dismissal
+            )
+
+    def _merged_as(self, node: Value, merged_at: datetime | None, *, main: str) -> CommitId | None:
+        """Give the commit of the main branch that merging made; None unless the server recorded such a merge (P8)."""
+        made = commit(node, "mergeCommit", "oid")
+        is_told = flag(node, "merged") and at(node, "mergedBy") is not None
+        if made is None or merged_at is None or not is_told or text(node, "baseRefName") != main:
+            return None
+        return made if self._activity.is_merge(branch(main), made, merged_at) else None
+
+
+def _chosen(nodes: Sequence[Value], *, main: str, is_merged: bool) -> Value | None:
+    """Choose among pull requests, the newest first."""
+    to_main = [node for node in nodes if text(node, "baseRefName") == main]
+    is_open: Callable[[Value], bool] = lambda node: text(node, "state") == "OPEN"  # noqa: E731
+    was_merged: Callable[[Value], bool] = lambda node: text(node, "state") == "MERGED"  # noqa: E731
+    wanted = [(to_main, is_open), (nodes, is_open), (to_main, was_merged), (nodes, was_merged)]
+    if is_merged:
+        wanted = [(to_main, was_merged), *wanted]
+    for group, fits in wanted:
+        if found := [node for node in group if fits(node)]:
+            return found[0]
+    return (to_main or nodes or [None])[0]
+
+
+def asked_later(
+    seen: Seen, workspace: Workspace, *, named: Collection[MemberId], held: BlobId | None
+) -> Iterator[Opinion]:
+    """Give whom people asked to review after the package was made, as far as they are members.
+
+    Args:
+        seen: the pull request.
+        workspace: says who is who.
+        named: whom the package itself names as reviewers.
+        held: the manifest that its head holds.
+    """
+    pull = seen.pull
+    asked: dict[tuple[datetime, Account], list[MemberId]] = {}
+    for request in seen.requests:
+        member = workspace.member_on_github(request.of)
+        if member is not None and member.id not in named:
+            asked.setdefault((request.at, request.by), []).append(member.id)
+    for place, ((when, by), members) in enumerate(asked.items()):
+        yield Opinion(
+            id=f"github:{pull.number}:asked:{place}",
+            actor=actor(by, workspace),
+            say=Say.ASK,
+            at=when,
+            head=pull.head,
+            manifest=held,
+            asks=tuple(dict.fromkeys(members)),
+        )
+
+
+def is_quiet(node: Value) -> bool:
+    """Say whether a branch was never rewritten while its pull request was open, nor that closed and opened again."""
+    events = at(node, "timelineItems")
+    kinds = {text(event, "__typename") for event in rows(events, "nodes")}
+    has_all = at(events, "pageInfo", "hasNextPage") is False
+    return has_all and not kinds & {"HeadRefForcePushedEvent", "ReopenedEvent"}
+
+
+def _check_count(read: int, total: int | None, *, what: str) -> None:
+    if total is None or read < total:
+        raise Unreadable(f"GitHub gave {read} of {total} {what}, and nothing can be decided by half of them")
+
+
+def _id(review: Value, *path: str) -> int:
+    found = at(review, *path, "fullDatabaseId")
+    if isinstance(found, str) and found.isdigit():
+        return int(found)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def _of_kind(events: Iterable[Value], kind: str) -> Iterator[Value]:
+    return (event for event in events if text(event, "__typename") == kind)
+
+
+def _times(events: Iterable[Value], kind: str) -> Iterator[datetime]:
+    for event in _of_kind(events, kind):
+        happened = moment(event, "createdAt")
+        if happened is None:
+            raise Unreadable(f"GitHub tells of a {kind} without saying when")
+        yield happened
+
+
+def _dismissals(events: Iterable[Value]) -> dict[int, tuple[str, Dismissal]]:
+    """Say what each review was that somebody dismissed, and who did it when."""
+    found = {}
+    for event in _of_kind(events, "ReviewDismissedEvent"):
+        happened = moment(event, "createdAt")
+        if happened is not None and (id_ := _id(event, "review")):
+            by = Dismissal(by=graph_account(event, "actor"), at=happened)
+            found[id_] = (text(event, "previousReviewState"), by)
+    return found
+
+
+def _closer(events: Iterable[Value]) -> Account | None:
+    closed = list(_of_kind(events, "ClosedEvent"))
+    return graph_account(closed[-1], "actor") if closed else None
+
+
+def _requests(events: Iterable[Value]) -> Iterator[Request]:
+    for event in _of_kind(events, "ReviewRequestedEvent"):
+        happened, who = moment(event, "createdAt"), number(event, "requestedReviewer", "databaseId")
+        if happened is not None and who is not None:
+            yield Request(by=graph_account(event, "actor"), of=who, at=happened)
+
+
+def _misplaced(review: Value, given_at: datetime, pushes: Sequence[Push]) -> str | None:
+    """Say why an approval may be of something else than the branch held when it arrived, as the end of a sentence.
+
+    Somebody who looks at a page while others push approves what the page shows. GitHub notes the commit of that
+    page, and may move its note to a later head (P1): so a note of something older or unknown is a doubt, one of
+    what the branch held then or of a later push is none, and what counts is always what the branch held then.
+    """
+    noted = commit(review, "commit", "oid")
+    if noted is None:
+        return "said so of a commit that is gone"
+    before = [push for push in pushes if push.at < given_at]
+    later = {push.after for push in pushes if push.at >= given_at}
+    if not before or noted == before[-1].after or noted in later:
+        return None
+    return f"said so of {noted:.7}, which the branch did not hold any more"

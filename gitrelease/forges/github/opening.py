@@ -1,0 +1,150 @@
+"""Which repository of which GitHub a remote is, and whom that GitHub is to take us for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gitrelease.errors import Refused
+from gitrelease.forges.github.client import App, Client, Credentials, Time, Token
+from gitrelease.forges.github.refusals import NoCredentials
+from gitrelease.repo import plain
+
+TOKENS = ("GITRELEASE_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
+"""Where a token is looked for, in this order: one's own goes before that of a workflow."""
+APP_ID = "GITRELEASE_GITHUB_APP_ID"
+APP_KEY = "GITRELEASE_GITHUB_APP_KEY"
+API = "GITHUB_API_URL"
+PACE = "GITRELEASE_GITHUB_PACE"
+
+_PUBLIC = "github.com"
+_PUBLIC_API = "https://api.github.com"
+_NAMES = {"www.github.com": _PUBLIC, "ssh.github.com": _PUBLIC}
+_SCP = re.compile(r"(?:[^@/:]+@)?([^/:]+):(?!//)(.+)")
+_SLUG = re.compile(r"/*([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_.-]+?)(?:\.git)?/*")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_KEY_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A repository on some GitHub."""
+
+    host: str
+    """With the port, where it is no usual one."""
+    slug: str
+
+
+def place_of(url: str) -> Place | None:
+    """Read what a remote's address names; None where that can be no repository of GitHub."""
+    if "://" in url:
+        try:
+            split = urlsplit(url)
+            host, port = split.hostname or "", split.port
+        except ValueError:
+            return None
+        if split.scheme not in {"https", "http", "ssh", "git+ssh"}:
+            return None
+        is_usual = port is None or split.scheme in {"ssh", "git+ssh"}
+        path = split.path
+        host = host if is_usual else f"{host}:{port}"
+    elif scp := _SCP.fullmatch(url):
+        host, path = scp[1].lower(), scp[2]
+    else:
+        return None
+    slug = _SLUG.fullmatch(path)
+    if slug is None or not host or slug[2] in {".", ".."}:
+        return None
+    return Place(host=_NAMES.get(host, host), slug=f"{slug[1]}/{slug[2]}")
+
+
+def is_on_github(url: str | None, environ: Mapping[str, str]) -> bool:
+    """Say whether a remote is on GitHub: on github.com, or on the server that GITHUB_API_URL names."""
+    place = None if url is None else place_of(url)
+    return place is not None and place.host in {_PUBLIC, _host_of(environ.get(API) or _PUBLIC_API)}
+
+
+def open_client(
+    url: str | None,
+    environ: Mapping[str, str],
+    *,
+    say: Callable[[str], None],
+    time: Time | None = None,
+) -> Client:
+    """Prepare to speak with the GitHub that a remote is on. Nothing is sent yet, and nothing refused.
+
+    A token goes to github.com and to the server that GITHUB_API_URL names, and never to a host for no other reason
+    than that a remote leads there. What is wrong about that, or a token that is missing, is said by the first request:
+    lists, differences and `verify` work without, also from a copy that lies elsewhere.
+    """
+    api_url = environ.get(API) or _PUBLIC_API
+    place = None if url is None else place_of(url)
+    pace = environ.get(PACE, "")
+
+    def credentials() -> Credentials:
+        _check_place(url, place, api_url)
+        return credentials_of(environ)
+
+    return Client(
+        credentials,
+        api_url=api_url,
+        slug="?/?" if place is None else place.slug,
+        pace=float(pace) if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", pace) else 1.0,
+        time=time,
+        say=say,
+    )
+
+
+def _check_place(url: str | None, place: Place | None, api_url: str) -> None:
+    """Refuse to send a token where it does not belong."""
+    if place is None:
+        raise Refused(
+            f"the remote leads to {plain(url or 'nothing')!r}, which is no repository on GitHub",
+            hint="git remote set-url origin https://github.com/OWNER/NAME",
+        )
+    if place.host != _host_of(api_url):
+        raise Refused(
+            f"the remote is on {plain(place.host)}, and the token is for {_host_of(api_url)}",
+            hint=f"for GitHub Enterprise Server set {API}=https://{plain(place.host)}/api/v3",
+        )
+    split = urlsplit(api_url)
+    if split.scheme != "https" and split.hostname not in _LOOPBACK:
+        raise Refused(f"{API} is no https address, and a token is not sent in the clear")
+
+
+def credentials_of(environ: Mapping[str, str]) -> Credentials:
+    """Find whom GitHub is to take us for: an App where one is named, else whose token there is."""
+    if app := environ.get(APP_ID):
+        return App(id=app.strip(), key=_key(environ.get(APP_KEY)))
+    for name in TOKENS:
+        if value := environ.get(name, "").strip():
+            return Token(value=value)
+    raise NoCredentials(
+        "there is no token for GitHub",
+        hint="export GITHUB_TOKEN=$(gh auth token), or make one on GitHub under Settings, Developer settings",
+    )
+
+
+def _key(path: str | None) -> str:
+    if not path:
+        raise NoCredentials(
+            f"{APP_ID} is set and {APP_KEY} is not", hint=f"{APP_KEY} names the App's .pem file"
+        )
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return file.read(_KEY_LIMIT).decode()
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise NoCredentials(
+            f"the private key of the App in {plain(path)} cannot be read",
+            hint=f"{APP_KEY} names the .pem file that GitHub made for the App",
+        ) from wrong
+
+
+def _host_of(api_url: str) -> str:
+    """Say where the repositories are whose API this is."""
+    split = urlsplit(api_url)
+    host = (split.hostname or "").removeprefix("api.")
+    return host if split.port is None else f"{host}:{split.port}"
