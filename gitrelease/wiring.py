@@ -17,7 +17,7 @@ from gitrelease.errors import GitReleaseError, NotFound, Refused
 from gitrelease.forges import Forge, Words
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
-from gitrelease.reading.ledger import ROOT, known_root, read_beginning, receipt_of
+from gitrelease.reading.ledger import ROOT, find_root, known_root, read_beginning, receipt_of
 from gitrelease.reading.packages import content_of, reviewers_of
 from gitrelease.repo import Repo
 from gitrelease.schemas import setting_error
@@ -139,7 +139,7 @@ def _forge_named(repo: Repo, root: CommitId | None) -> ForgeKind | None:
         if known is not None and repo.exists(known):
             return receipt_of(repo.commit(known)).forge
         tip = repo.tip(LEDGER)
-        return None if tip is None else read_beginning(repo, root, tip=tip).forge
+        return None if tip is None else receipt_of(repo.commit(find_root(repo, tip))).forge
     except GitReleaseError:
         return None  # what is wrong with the ledger, commands say
 

@@ -380,7 +380,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.parametrize("loader", PARSERS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     data=st.one_of(st.binary(max_size=60), st.lists(PIECES, max_size=20).map(lambda p: "".join(p).encode()))
 )
@@ -566,7 +566,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("loader", PARSERS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(value=st.dictionaries(TEXTS, VALUES, max_size=4).filter(composed))
 def test_what_is_written_reads_back_the_same(loader: type[yaml.SafeLoader], value: dict[str, object]) -> None:
     data = dump(value)
@@ -715,7 +715,7 @@ def test_a_file_that_cannot_be_read_keeps_its_version() -> None:
         set_version(b"name: on\n", 4, file="a.yaml")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=8), version=st.integers(1, 10**9 - 1))
 def test_setting_the_version_never_changes_the_rest(pieces: list[str], version: int) -> None:
     data = ("name: a" + "".join(pieces)).encode()
@@ -831,7 +831,7 @@ def test_the_examples_go_the_short_way(loader: type[yaml.SafeLoader]) -> None:
 
 
 @pytest.mark.parametrize("loader", PARSERS)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=16), before=st.sampled_from(["", "a: ", "a:\n - ", "{a: ", "é: 1\n"]))
 def test_both_ways_lead_to_the_same(loader: type[yaml.SafeLoader], pieces: list[str], before: str) -> None:
     text = before + "".join(pieces)
@@ -840,7 +840,7 @@ def test_both_ways_lead_to_the_same(loader: type[yaml.SafeLoader], pieces: list[
 
 
 @pytest.mark.parametrize("loader", PARSERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(value=st.dictionaries(TEXTS, VALUES, max_size=4))
 def test_what_is_written_goes_the_short_way_or_reads_the_same(
     loader: type[yaml.SafeLoader], value: dict[str, object]
@@ -849,7 +849,7 @@ def test_what_is_written_goes_the_short_way_or_reads_the_same(
         agree(dump(value).decode(), loader)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_an_example_with_anything_put_into_it(data: st.DataObject) -> None:
     text = (DATA / "orders_daily.job.yaml").read_text(encoding="utf-8")

@@ -235,8 +235,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Callabl
     return prepare
 
 
-MUCH_LIKE_OTHERS = {"sync", "submit-supersedes"}
-"""`sync-first` applies a package as well, after its baseline; and every submit is one push."""
+MUCH_LIKE_OTHERS = {"sync", "submit-supersedes", "revoke-task"}
+"""`sync-first` applies a package as well, after its baseline; every submit is one push, and so is every revoke."""
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from tests.kit.truth import LEDGER, MAIN
 from tests.kit.world import Fuse, Stage, World, build_stage, die
 
 STEPS = 20
-EXAMPLES = 3
+EXAMPLES = 2
 BATCH = 10
 """So many stories are made up anew; from the eleventh on, hypothesis would vary those before."""
 SEED = 1
