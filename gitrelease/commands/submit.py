@@ -295,7 +295,7 @@ def _check_current(
         f" {made_from}, and would take that back",
         hint=f"rebase it onto {now.ledger.main}, and submit it again"
         if at_commit
-        else "git stash; gitrelease pull; git stash pop: then your change stands on top of it",
+        else f"git add {document}; git stash; gitrelease pull; git stash pop: then your change stands on top of it",
     )
 
 

@@ -245,7 +245,7 @@ class Worktree(Bulk):
             self._stage({path: held.get(path, f"0 {'0' * 40} 0") for path in same})
             raise InTheWay(
                 f"your working files are in the way: {ran.err}",
-                hint="commit, stash or undo these changes first",
+                hint="git add and git stash these changes, pull, and git stash pop; or undo them",
             )
 
     def _staged(self, paths: Sequence[str]) -> dict[str, str]:

@@ -764,8 +764,9 @@ def test_an_edit_in_a_clone_that_is_behind_does_not_take_back_what_others_releas
         f"{ORDERS} was made from version 1, and would take that back"
     )
     assert refused.value.hint == (
-        "git stash; gitrelease pull; git stash pop: then your change stands on top of it"
+        f"git add {ORDERS}; git stash; gitrelease pull; git stash pop: then your change stands on top of it"
     )
+    late.clone.git("add", ORDERS)
     late.clone.git("stash", "--quiet")
     pull(late.desk)
     late.clone.git("stash", "pop", "--quiet")
