@@ -105,16 +105,11 @@ def desk_of(
 def forge_of(
     repo: Repo, settings: Settings, pen: Pen, root: CommitId | None, *, say: Callable[[str], None]
 ) -> Forge:
-    """Choose where packages are reviewed: where the trust root says, or where the remote leads if there is none yet."""
-    kind = _forge_named(repo, root)
-    if kind is ForgeKind.LOCAL:
-        return LocalForge(repo, pen)
-    from gitrelease.forges.github.opening import is_on_github, open_client
-
-    url = repo.remote_url()
-    if kind is None and not is_on_github(url, settings.environ):
+    """Choose where packages are reviewed: where the trust root says. Before there is one, there is no review."""
+    if _forge_named(repo, root) is not ForgeKind.GITHUB:
         return LocalForge(repo, pen)
     from gitrelease.forges.github import GithubForge
+    from gitrelease.forges.github.opening import open_client
 
     def main() -> str:
         tip = repo.tip(LEDGER)
@@ -123,7 +118,7 @@ def forge_of(
     return GithubForge(
         repo,
         pen,
-        open_client(url, settings.environ, say=say),
+        open_client(repo.remote_url(), settings.environ, say=say),
         main=main,
         content=lambda package, commit: content_of(repo, package, commit),
         reviewers=lambda package, commit: reviewers_of(repo, package, commit),

@@ -235,8 +235,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Callabl
     return prepare
 
 
-MUCH_LIKE_OTHERS = {"sync", "submit-supersedes", "revoke-task"}
-"""`sync-first` applies a package as well, after its baseline; every submit is one push, and so is every revoke."""
+MUCH_LIKE_OTHERS = {"sync", "submit-supersedes", "revoke-task", "revoke-package"}
+"""`sync-first` applies a package as well, after its baseline; every submit is one push, and a
+package is revoked as it is rejected."""
 
 
 @pytest.mark.parametrize(
