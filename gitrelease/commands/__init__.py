@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import uniform
 from time import sleep
@@ -68,6 +68,8 @@ class Desk:
     """Writes what the review of a package says to people."""
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     """Tells people how far long work is."""
+    _tried: set[tuple[MemberId, frozenset[str]]] = field(default_factory=set, repr=False, compare=False)
+    """Of which member with which keys it was found that what is signed here counts as theirs."""
 
     def now(self) -> datetime:
         """The time, which nothing is ordered by."""
@@ -134,6 +136,8 @@ class Desk:
         keys = {" ".join(key.split()[:2]) for key in member.keys} if member else set()
         if is_sure and public is not None and " ".join(public.split()[:2]) in keys:
             return
+        if (who, frozenset(keys)) in self._tried:
+            return
         nothing = self.repo.write_tree(None, {})
         probe = self.pen.commit(self.repo, tree=nothing, parents=(), message="Signed with the right key?\n")
         signed = identify(self.repo, [probe], workspace)[probe]
@@ -142,6 +146,7 @@ class Desk:
                 f"what you sign does not count as said by {who}: it {signed.doubt or 'is by somebody else'}",
                 hint=f"sign with a key of {who} (`gitrelease workspace view`), or an admin adds this one to their keys",
             )
+        self._tried.add((who, frozenset(keys)))
 
     def targets(self, workspace: Workspace) -> Mapping[str, Target]:
         """Connect the production systems of a workspace."""

@@ -74,7 +74,7 @@ def describe(repo: Repo, approved: TreeId, manifest: Manifest, *, now: datetime)
 
 def _job_story(
     repo: Repo, planned: PlannedItem, comparison: ItemComparison | None, now: datetime
-) -> JobStory | None:
+) -> JobStory:
     before, after = _job(repo, planned.item, planned.before), _job(repo, planned.item, planned.after)
     return JobStory(
         before=before,

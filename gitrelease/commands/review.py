@@ -124,16 +124,9 @@ def revoke(desk: Desk, package: PackageName, *, message: str = "") -> Said:
 def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     now = desk.look()
     settlement = Settlement.REJECTED if say is Say.REJECT else Settlement.REVOKED
-    became = now.archive.outcome(package)
-    known = desk.forge.whoami(now.workspace).member
-    if (
-        became is not None
-        and became.status == str(settlement)
-        and package_ref(package) not in now.refs
-        and known
-    ):
-        return Said(package=package, head=now.main, say=say, by=known, was_said=True)
     who = desk.allowed(Action.APPROVE if say is Say.REJECT else Action.REVOKE_OWN, now.workspace)
+    if package_ref(package) not in now.refs and (before := _closed_before(now, package, settlement)):
+        return Said(package=package, head=before.head or now.main, say=say, by=before.by, was_said=True)
     if say is Say.REJECT and any(one.name == package for one in now.merged):
         return _object(desk, now, package, who, message)
     judged = judge(desk, now, package)
@@ -166,6 +159,14 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
         moves.append(RefMove(ref=review_ref(package), new=None, expected=review.log))
     desk.repo.push(moves)
     return said
+
+
+def _closed_before(now: Situation, package: PackageName, settlement: Settlement) -> ArchiveEntry | None:
+    """Find the entry that closed a package in the same way; the archive is gone through only if there is one."""
+    if now.archive.outcome(package) is None:
+        return None
+    entries = (entry for _, entry in now.archive.entries())
+    return next((one for one in entries if (one.package, one.settlement) == (package, settlement)), None)
 
 
 def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, message: str) -> Said:

@@ -10,6 +10,7 @@ from gitrelease.core.finding import Key, Problem, key_text
 from gitrelease.errors import GitReleaseError
 
 Choice = TypeVar("Choice", bound=StrEnum)
+Kind = TypeVar("Kind")
 
 
 class Malformed(GitReleaseError):
@@ -97,6 +98,29 @@ class Fields:
             if not isinstance(name, str):
                 raise Malformed(self.key, f"has {_a(name)} as a key, not a text")
             yield name, (*self.key, name), value
+
+
+def maybe(value: object, kind: type[Kind]) -> Kind | None:
+    """Give a value of a type, or nothing: for values of our own, which no schema looked at before.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    if value is not None and type(value) is not kind:
+        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
+    return value
+
+
+def sure(value: object, kind: type[Kind]) -> Kind:
+    """Give a value of a type that has to be there.
+
+    Raises:
+        TypeError: it is not, or is of another type.
+    """
+    found = maybe(value, kind)
+    if found is None:
+        raise TypeError(f"there is no {kind.__name__}")
+    return found
 
 
 def _a(value: object) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import cast
 
+from gitrelease.core.fields import maybe, sure
 from gitrelease.core.item import API_VERSION
 from gitrelease.core.names import (
     BlobId,
@@ -166,7 +167,7 @@ def standing_document(standing: TargetStanding) -> dict[str, object]:
 def parse_standing(value: Mapping[str, object]) -> TargetStanding:
     """Read how a target was last left."""
     return TargetStanding(
-        state=_text_or_none(value["state"]),
+        state=maybe(value["state"], str),
         mapping=str(value["mapping"]),
         behind=tuple(item_key(text) for text in cast("Sequence[str]", value["behind"])),
     )
@@ -250,11 +251,11 @@ def parse_holding(value: Mapping[str, object]) -> Holding:
     package = value["package"]
     return Holding(
         item=item_key(str(value["item"])),
-        version=_number(value["version"]),
+        version=sure(value["version"], int),
         mapping=str(value["mapping"]),
-        deployed=cast("Digest | None", _text_or_none(value["deployed"])),
+        deployed=cast("Digest | None", maybe(value["deployed"], str)),
         status=OutcomeStatus(str(value["status"])),
-        error=_text_or_none(value["error"]),
+        error=maybe(value["error"], str),
         package=None if package is None else package_name(str(package)),
     )
 
@@ -369,15 +370,3 @@ def _parse_evidence(value: Mapping[str, object]) -> Evidence:
         approvals=tuple(cast("Sequence[str]", value["approvals"])),
         recorded=cast("Mapping[str, object]", value["recorded"]),
     )
-
-
-def _text_or_none(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{value!r:.80} is no text")
-    return value
-
-
-def _number(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r:.80} is no whole number")
-    return value

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
 from gitrelease.core.archive import Settlement
+from gitrelease.core.fields import maybe, sure
 from gitrelease.core.item import Change
 from gitrelease.core.ledger import Event, ItemResult
 from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, item_key, package_name
@@ -328,7 +329,7 @@ def parse_summary(value: Mapping[str, object]) -> Summary:
         execute=value["execute"] is True,
         released_by=_if_any(_person, value["releasedBy"]),
         released_at=_if_any(_time, value["releasedAt"]),
-        url=_maybe(value["url"], str),
+        url=maybe(value["url"], str),
         items=tuple(_parse_item(entry) for entry in _list(value, "items")),
     )
 
@@ -382,7 +383,7 @@ def _parse_view(value: Mapping[str, object]) -> ApprovalView:
         at=_time(value["at"]),
         commit=str(value["commit"]),
         message=str(value["message"]),
-        why=_maybe(value.get("why"), str),
+        why=maybe(value.get("why"), str),
     )
 
 
@@ -392,13 +393,13 @@ def _parse_item(value: Mapping[str, object]) -> SummaryItem:
     return SummaryItem(
         item=item_key(f"{value['kind']}/{value['name']}"),
         change=Change(str(value["change"])),
-        version=_sure(value["version"], int),
-        previous_version=_maybe(value["previousVersion"], int),
+        version=sure(value["version"], int),
+        previous_version=maybe(value["previousVersion"], int),
         submitter=_person(value["submitter"]),
         submitted_at=_if_any(_time, value["submittedAt"]),
         task=CommitId(str(value["task"])),
         release=OutcomeStatus(str(release["status"])),
-        error=_maybe(release["error"], str),
+        error=maybe(release["error"], str),
         startup=StartupStatus(str(startup["status"])),
     )
 
@@ -424,29 +425,15 @@ def _time(value: object) -> datetime:
 def _person(value: object) -> Person:
     fields = cast("Mapping[str, Any]", value)
     return Person(
-        id=_maybe(fields["id"], str),
-        name=_maybe(fields["name"], str),
-        email=_maybe(fields["email"], str),
-        github_id=_maybe(fields["githubId"], int),
+        id=maybe(fields["id"], str),
+        name=maybe(fields["name"], str),
+        email=maybe(fields["email"], str),
+        github_id=maybe(fields["githubId"], int),
     )
 
 
-def _maybe(value: object, kind: type[Parsed]) -> Parsed | None:
-    """Give a value of a type, or nothing; one of another type is refused."""
-    if value is not None and type(value) is not kind:
-        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
-    return value
-
-
-def _sure(value: object, kind: type[Parsed]) -> Parsed:
-    found = _maybe(value, kind)
-    if found is None:
-        raise TypeError(f"there is no {kind.__name__}")
-    return found
-
-
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(_sure(one, str) for one in _sure(value, list))
+    return tuple(sure(one, str) for one in sure(value, list))
 
 
 def _list(value: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:
