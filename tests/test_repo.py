@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from gitrelease.core.names import BlobId, CommitId, RefName, TreeId
+from gitrelease.core.names import RELEASE_TAGS, BlobId, CommitId, RefName, TreeId
 from gitrelease.errors import Exit, GitReleaseError, NotFound, RaceLost, Refused
 from gitrelease.repo import (
     EMPTY_TREE,
@@ -42,6 +42,7 @@ from gitrelease.repo import (
     Signature,
     SignatureStatus,
     SigningRefused,
+    Tag,
     TooLarge,
     Unreachable,
     plain,
@@ -100,6 +101,14 @@ def write(
     }
     tree = repo.write_tree(base, edits)
     return repo.write_commit(tree=tree, parents=parents, message=message, author=ANN, when=NOON, sign=False)
+
+
+def tags_of(repo: Repo) -> Mapping[RefName, Tag]:
+    return repo.read_tags(repo.refs(RELEASE_TAGS))
+
+
+def everything(repo: Repo) -> Mapping[RefName, str]:
+    return {**repo.refs(), **repo.refs(RELEASE_TAGS)}
 
 
 def create(ref: str, new: str) -> RefMove:
@@ -540,7 +549,7 @@ def test_p16_refs_that_look_like_options_are_only_names(repo: Repo, ann: Clone, 
     for name in names:
         assert repo.refs()[RefName(f"refs/heads/{name}")] == id_
         assert repo.tip(RefName(f"refs/heads/{name}")) == id_
-        assert repo.tags()[RefName(f"refs/tags/release/{name}")].target == id_
+        assert tags_of(repo)[RefName(f"refs/tags/release/{name}")].target == id_
     assert repo.resolve("refs/remotes/origin/--output=x") == id_
     moves = [RefMove(ref=RefName(f"refs/heads/{name}"), new=None, expected=id_) for name in names]
     repo.push(moves)
@@ -944,15 +953,15 @@ def test_refs_have_the_names_of_the_shared_repository(repo: Repo, ann: Clone, se
         "refs/heads/submit/job/a/v1": id_,
         "refs/tags/release/p1": server.tip("release/p1"),
     }
-    assert repo.refs() == expected
+    assert everything(repo) == expected
     with opened(server) as direct:
-        assert direct.refs() == expected
+        assert everything(direct) == expected
         assert direct.tip(MAIN) == id_
-        assert direct.tags() == repo.tags()
+        assert tags_of(direct) == tags_of(repo)
     assert set(repo.refs("refs/heads/submit/")) == {"refs/heads/submit/job/a/v1"}
     assert repo.tip(RefName("refs/heads/submit")) is None
     assert repo.tip(RefName("refs/heads/only-mine")) is None
-    tag = repo.tags()[RefName("refs/tags/release/p1")]
+    tag = tags_of(repo)[RefName("refs/tags/release/p1")]
     assert tag.target == id_
     assert tag.message == "Released\n\nwith a body\n"
 
@@ -968,6 +977,9 @@ def test_fetch_forgets_what_is_gone_and_leaves_the_user_alone(repo: Repo, ann: C
     ann.git("config", "remote.origin.fetch", "+refs/heads/main:refs/heads/evil")
     repo.fetch(main=MAIN)
     assert set(repo.refs()) == {MAIN, "refs/heads/package/p1/now-a-folder"}
+    assert set(repo.refs(RELEASE_TAGS)) == {"refs/tags/release/p1"}
+    repo.fetch(main=MAIN, tags=True)
+    assert repo.refs(RELEASE_TAGS) == {}
     assert "refs/tags/mine" in ann.refs()
     assert "refs/heads/evil" not in ann.refs()
     assert not (ann.path / ".git/FETCH_HEAD").exists()
@@ -1128,12 +1140,12 @@ def test_refs_are_created_moved_and_deleted(mover: Repo, server: Clone) -> None:
     second = write(mover, main, message="second")
     tag = mover.write_tag(tag_ref, second, "Released p1", ANN, NOON)
     mover.push([create(task, main), create(tag_ref, tag), RefMove(ref=MAIN, new=second, expected=main)])
-    assert server.refs() == {MAIN: second, task: main, tag_ref: tag} == mover.refs()
-    assert mover.tags()[tag_ref].tagger == ANN
-    assert mover.tags()[tag_ref].tagged_at == NOON
-    assert mover.tags()[tag_ref].message == "Released p1\n"
+    assert server.refs() == {MAIN: second, task: main, tag_ref: tag} == everything(mover)
+    assert tags_of(mover)[tag_ref].tagger == ANN
+    assert tags_of(mover)[tag_ref].tagged_at == NOON
+    assert tags_of(mover)[tag_ref].message == "Released p1\n"
     mover.push([RefMove(ref=task, new=None, expected=main), RefMove(ref=tag_ref, new=None, expected=tag)])
-    assert server.refs() == {MAIN: second} == mover.refs()
+    assert server.refs() == {MAIN: second} == everything(mover)
     mover.push([])
 
 

@@ -75,24 +75,24 @@ class Desk:
         """The time, which nothing is ordered by."""
         return self.pen.now()
 
-    def fetch(self) -> None:
-        """Bring the shared repository's refs here."""
+    def fetch(self, *, tags: bool = False) -> None:
+        """Bring the shared repository's branches here; `tags` also notices release tags that were moved or deleted."""
         self.repo.relist()
         try:
             main = self.main_branch()
         except GitReleaseError:
             # What is here is damaged or forged; whether what comes is better shows after this.
             main = None
-        self.repo.fetch(main=main)
+        self.repo.fetch(main=main, tags=tags)
 
     def main_branch(self) -> RefName | None:
         """Name the main branch, as the trust root has it; None where there is no ledger yet."""
         tip = self.repo.tip(LEDGER)
         return None if tip is None else branch(read_beginning(self.repo, self.root, tip=tip).main)
 
-    def look(self) -> Situation:
+    def look(self, *, tags: bool = False) -> Situation:
         """Fetch, and say how things stand."""
-        self.fetch()
+        self.fetch(tags=tags)
         return self.situation()
 
     def situation(self) -> Situation:

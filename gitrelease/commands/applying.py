@@ -162,7 +162,7 @@ def _finish(
         try:
             runner.move(runner.receipt(Event.FINISHED, results=told, note=note), also=moves)
         except RaceLost as lost:
-            runner.desk.fetch()
+            runner.desk.fetch(tags=True)
             if runner.desk.repo.tip(LEDGER) != runner.tip:
                 raise taken_over() from lost
             continue

@@ -17,6 +17,7 @@ from gitrelease.core.names import (
     HEADS,
     LEDGER,
     PACKAGE,
+    RELEASE_TAGS,
     REVIEW,
     SUBMIT,
     BlobId,
@@ -289,7 +290,7 @@ def _what(desk: Desk, now: Situation, ref: str, name: RefName) -> str:
     """Say what a ref is that is neither a task nor a package."""
     tag = RefName(ref if ref.startswith("refs/") else f"refs/tags/{ref}")
     named = {branch(now.ledger.main): "the main branch", LEDGER: "the ledger", ARCHIVE: "the archive"}
-    if name not in now.refs and tag in now.refs:
+    if name not in now.refs and tag.startswith(RELEASE_TAGS) and desk.repo.has_tag(tag):
         return "the tag of a release"
     if name not in now.refs and desk.repo.resolve(ref) is None:
         raise NotFound(f"there is no branch or commit called {plain(ref)!r}", hint="git branch -a lists them")

@@ -31,7 +31,7 @@ class Pulled:
 
 def pull(desk: Desk) -> Pulled:
     """Bring this clone's main branch to where the shared one is."""
-    desk.fetch()
+    desk.fetch(tags=True)
     repo = desk.repo
     main = desk.main_branch()
     if main is None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.guarding import judge
 from gitrelease.core.moves import Move, Pusher, RefKind, finding, pusher_findings, shape_findings
-from gitrelease.core.names import BlobId, MemberId, RefName
+from gitrelease.core.names import RELEASE_TAGS, BlobId, MemberId, RefName
 from gitrelease.core.workspace import Signatures
 from gitrelease.errors import GitReleaseError, Refused, UsageError
 from gitrelease.pen import Pen
@@ -79,7 +79,7 @@ def receive(repo: Repo, pen: Pen, lines: bytes, certificate: Mapping[str, str]) 
         repo=repo,
         pen=pen,
         moves=moves,
-        before=repo.refs(),
+        before={**repo.refs(), **repo.refs(RELEASE_TAGS)},
         pinned=known_root(repo),
         others_are_free=repo.config(OTHERS_KEY) == "true",
     )

@@ -133,7 +133,7 @@ def settle(runner: Runner, summary: Summary | None) -> tuple[list[RefMove], str]
         moves.append(RefMove(ref=review_ref(order.package), new=None, expected=log))
     moves.append(RefMove(ref=ARCHIVE, new=archive.extended(desk.pen, entry), expected=archive.tip))
     tag = release_tag(order.package)
-    if tag in refs:
+    if desk.repo.has_tag(tag):
         return moves, f"the tag release/{order.package} was there before; it is not ours and stays as it is"
     message = message_of(f"Release {order.package}", summary_document(summary))
     made = desk.repo.write_tag(tag, order.evidence.main_after, message, desk.pen.identity, desk.now())

@@ -109,7 +109,7 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
     asked = request
     races = 0
     while True:
-        now = desk.look()
+        now = desk.look(tags=True)
         check_writers(now.ledger)
         try:
             shift = Shift(member=desk.allowed(Action.SYNC, now.ledger.writers), run=run)

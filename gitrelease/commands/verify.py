@@ -284,7 +284,7 @@ class _Present:
             for name, known in self.past.packages.items()
             if known.event is Event.FINISHED
         }
-        there = {ref: id_ for ref, id_ in self.refs.items() if ref.startswith(RELEASE_TAGS)}
+        there = self.desk.repo.refs(RELEASE_TAGS)
         read: Mapping[RefName, Tag] = {}
         with suppress(*MALFORMED):  # then each is read by itself, and that one is named
             read = self.desk.repo.read_tags({ref: id_ for ref, id_ in there.items() if ref in expected})

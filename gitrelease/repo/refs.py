@@ -17,7 +17,6 @@ from gitrelease.repo.values import (
     PushRejected,
     RefMove,
     RemoteRefusedCredentials,
-    Tag,
     Unreachable,
     full_id,
     plain,
@@ -61,10 +60,13 @@ class Refs(History):
 
     # Reading.
 
-    def refs(self, prefix: str = "refs/") -> dict[RefName, str]:
-        """List the shared refs and the objects they name, as of the last fetch."""
-        held = self._local_refs(self._here(HEADS), RELEASE_TAGS)
-        shared = {self._shared(name): id_ for name, id_ in held.items()}
+    def refs(self, prefix: str = HEADS) -> dict[RefName, str]:
+        """List the shared branches whose names begin like this and what they hold, as of the last fetch.
+
+        With a prefix in `refs/tags/release/` it lists release tags.
+        """
+        kept = RELEASE_TAGS if prefix.startswith(RELEASE_TAGS) else self._here(HEADS)
+        shared = {self._shared(name): id_ for name, id_ in self._local_refs(kept).items()}
         return {ref: id_ for ref, id_ in shared.items() if ref.startswith(prefix)}
 
     def tip(self, ref: RefName) -> CommitId | None:
@@ -72,11 +74,9 @@ class Refs(History):
         id_ = self._local_refs(self._here(ref)).get(self._here(ref))
         return None if id_ is None else CommitId(id_)
 
-    def tags(self, prefix: str = RELEASE_TAGS) -> dict[RefName, Tag]:
-        """Read the shared tags: what they stand for, and what they say."""
-        return self.read_tags(
-            {ref: id_ for ref, id_ in self.refs(RELEASE_TAGS).items() if ref.startswith(prefix)}
-        )
+    def has_tag(self, tag: RefName) -> bool:
+        """Say whether there is such a release tag, as of the last fetch."""
+        return bool(self._local_refs(tag))
 
     def _here(self, ref: str) -> str:
         """Say where this repository keeps a shared ref, or a group of them."""
@@ -111,7 +111,7 @@ class Refs(History):
 
     def _kept_refs(self) -> tuple[str, ...]:
         """Say which refs are listed at once, since nearly every command asks for them all, and more than once."""
-        return (self._here(HEADS), RELEASE_TAGS, self._seen(""))
+        return (self._here(HEADS), self._seen(""))
 
     def relist(self) -> None:
         """Have refs listed anew when they are asked for next: others may have moved them in this repository."""
@@ -142,8 +142,8 @@ class Refs(History):
 
     # Fetching.
 
-    def fetch(self, *, main: RefName | None) -> None:
-        """Bring what the shared repository holds here, and forget what it holds no more.
+    def fetch(self, *, main: RefName | None, tags: bool = False) -> None:
+        """Bring the branches that the shared repository holds here, and forget what it holds no more.
 
         The main branch, `production`, `archive` and `review/*` only ever grow. What they held when they were
         last looked at is remembered apart from what `git fetch` moves, so that a rewritten history is noticed
@@ -151,6 +151,9 @@ class Refs(History):
 
         Args:
             main: the main branch, which only grows as well; None where its name is not known yet.
+            tags: whether release tags are looked at one by one, so that one that was moved or deleted there is so here.
+                Else new ones follow the commits they name, as git does it: they are labels by which nothing is
+                decided, and there may be a thousand times as many of them as branches.
 
         Raises:
             HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
@@ -160,23 +163,23 @@ class Refs(History):
             return
         self._check_remote()
         before = self.refs(HEADS)
-        ran = self._fetched()
+        ran = self._fetched(tags)
         if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
-            ran = self._fetched()
+            ran = self._fetched(tags)
         self.relist()
         if ran.exit != 0:
             raise self._no_answer(ran)
         self._check_growth(before, self.refs(HEADS), main)
 
-    def _fetched(self) -> Ran:
+    def _fetched(self, tags: bool) -> Ran:  # noqa: FBT001
         return self.run(
-            "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "fetch", "--quiet", "--prune", "--no-write-fetch-head", "--no-auto-maintenance",
             "--no-recurse-submodules", "--no-show-forced-updates", "--refmap=",
             "--end-of-options", self.remote,
             f"+refs/heads/*:refs/remotes/{self.remote}/*",
             # A branch of that name would be written through the symbolic ref that clones keep there.
             "^refs/heads/HEAD",
-            f"+{RELEASE_TAGS}*:{RELEASE_TAGS}*",
+            *([f"+{RELEASE_TAGS}*:{RELEASE_TAGS}*"] if tags else []),
             config=Config.USER, in_worktree=True, accept=range(256),
         )  # fmt: skip
 
@@ -300,14 +303,14 @@ class Refs(History):
 
     def _push_here(self, moves: Sequence[RefMove]) -> None:
         self.relist()
-        held = self.refs()
+        held = self._local_refs(*(move.ref for move in moves))
         open_ = [move for move in moves if held.get(move.ref) != move.new]
         # Those already made are still verified, together with the rest.
         done = [RefMove(ref=move.ref, new=move.new, expected=move.new) for move in moves if move not in open_]
         try:
             self._transact([*open_, *done])
         except GitFailed as problem:
-            if lost := _elsewhere(open_, self.refs()):
+            if lost := _elsewhere(open_, self._local_refs(*(move.ref for move in open_))):
                 raise PushRejected(lost) from problem
             if _LOST.search(problem.message):
                 raise PushRejected(
@@ -356,7 +359,7 @@ class Refs(History):
             # The push is done; what is noted here is repeated by the next fetch.
             return
 
-    def _ask_remote(self, refs: Iterable[RefName]) -> dict[RefName, str]:
+    def _ask_remote(self, refs: Iterable[RefName]) -> dict[str, str]:
         ran = self.run(
             "ls-remote", "--quiet", "--refs", "--end-of-options", self.remote, *refs,
             config=Config.USER, in_worktree=True, accept=range(256),
@@ -365,7 +368,7 @@ class Refs(History):
             raise self._no_answer(ran)
         lines = (line.split("\t", 1) for line in ran.out.decode(errors="surrogateescape").split("\n") if line)
         # ls-remote also finds what only ends in the name.
-        return {RefName(name): id_ for id_, name in lines if name in set(refs)}
+        return {name: id_ for id_, name in lines if name in set(refs)}
 
     def _transact(self, moves: Sequence[RefMove]) -> None:
         """Move refs of this repository, all or none."""
@@ -404,7 +407,7 @@ class Refs(History):
             self._transact(moves)
         except GitFailed as problem:
             held = self._local_refs(*(move.ref for move in moves))
-            if lost := _elsewhere(moves, {RefName(name): id_ for name, id_ in held.items()}):
+            if lost := _elsewhere(moves, held):
                 raise PushRejected(lost) from problem
             raise
 
@@ -484,7 +487,7 @@ def _check_move(move: RefMove) -> None:
         raise ValueError(f"{move.ref!r} is to move from nothing to nothing")
 
 
-def _elsewhere(moves: Iterable[RefMove], held: Mapping[RefName, str]) -> dict[RefName, str]:
+def _elsewhere(moves: Iterable[RefMove], held: Mapping[str, str]) -> dict[RefName, str]:
     """Say which refs are neither where they were expected nor where they should go."""
     lost = {}
     for move in moves:
