@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gitrelease.commands import Desk, plain_words
@@ -25,6 +24,8 @@ from gitrelease.settings import Settings
 from gitrelease.targets import GROUP, Site, Target
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from gitrelease.commands.describing import PackageStory
 
 # A checkout that was never installed has no entry points; what we ship is there all the same.
@@ -171,6 +172,8 @@ def connect(wanted: TargetSettings, *, repo: Repo, pen: Pen, environ: Mapping[st
 
 
 def _module_of(wanted: TargetSettings) -> TargetModule:
+    from importlib.metadata import entry_points
+
     offered: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
     try:
         if (entry := offered.get(wanted.type)) is not None:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -192,6 +191,8 @@ class Signing(Store):
 
     def _verified(self, ids: Sequence[CommitId], allowed_signers: str) -> dict[CommitId, Signature]:
         """Let git verify signatures: as many processes side by side as there are processors."""
+        from concurrent.futures import ThreadPoolExecutor  # brings logging; most commands verify nothing
+
         program = self._ssh_keygen()
         hands = os.cpu_count() or 1
         size = max(_PORTION, -(-len(ids) // hands))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +25,11 @@ EDITOR_FOLDER = "./.gitrelease/schemas"
 _ENDING = ".schema.json"
 
 
-def _folder() -> Traversable:
-    package = files("gitrelease")
+def _folder() -> Path:
+    package = Path(__file__).parents[1]
     shipped = package / "_schemas"
     # A checkout has them beside the package, where people look for them.
-    return shipped if shipped.is_dir() else Path(str(package)).parent / "schemas"
+    return shipped if shipped.is_dir() else package.parent / "schemas"
 
 
 @cache
