@@ -13,7 +13,7 @@ from gitrelease.commands.release import publish
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.status import status
 from gitrelease.commands.submit import CheckFailed
-from gitrelease.errors import Exit, NotFound, RaceLost, Refused
+from gitrelease.errors import Exit, NotFound, Refused
 from gitrelease.reading.ledger import BadRoot, known_root
 from gitrelease.reading.situation import MainRewritten
 from gitrelease.repo import HistoryRewritten
@@ -184,16 +184,16 @@ def test_a_task_that_was_taken_back_does_not_go_live_by_a_package_made_elsewhere
     assert shop.refs()["refs/heads/deploy/main"] == held
 
 
-def test_a_package_whose_task_was_taken_back_this_moment_is_not_proposed(shop: Shop) -> None:
+def test_a_package_whose_task_was_taken_back_this_moment_does_not_pass_its_judge(shop: Shop) -> None:
     dev, other = shop.person("dev-1"), shop.person("dev-2")
     dev.write(edited("again"))
     dev.submit("orders")
     now = other.desk.look()
     manifest = other.release("orders", name="first", dry_run=True).manifest
-    shop.server.git("update-ref", "-d", "refs/heads/submit/job/orders/v2")
-    with pytest.raises(RaceLost):
-        publish(other.desk, now, manifest, ())
-    assert "refs/heads/package/first" not in shop.refs()
+    revoke_tasks(dev.desk, ["orders"])
+    publish(other.desk, now, manifest, ())
+    with pytest.raises(Refused, match="was revoked before it could be released"):
+        shop.person("dep-1").approve("first")
 
 
 def test_what_was_merged_this_moment_is_not_closed(shop: Shop) -> None:

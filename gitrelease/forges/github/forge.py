@@ -18,7 +18,6 @@ from gitrelease.core.names import (
     manifest_path,
     package_name,
     package_ref,
-    task_ref,
 )
 from gitrelease.core.package import Proposed
 from gitrelease.core.people import Account, Actor, Person
@@ -300,11 +299,7 @@ class GithubForge:
         name = package.manifest.name
         ref = package_ref(name)
         told = words()  # before anything is done: it may fail
-        # Its tasks must still wait: one that somebody took back this moment is not to go live.
-        tasks = [
-            RefMove(ref=task_ref(one.id), new=one.task, expected=one.task) for one in package.manifest.items
-        ]
-        self._repo.push([*tasks, RefMove(ref=ref, new=commit, expected=replaces)])
+        self._repo.push([RefMove(ref=ref, new=commit, expected=replaces)])
         made = saying.open_pull(self._client, head=ref.removeprefix(HEADS), base=self._main(), words=told)
         self._seen.pop(name, None)
         opened_by = number(made, "user", "id")
