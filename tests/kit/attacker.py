@@ -462,7 +462,7 @@ class Attacker:
             case "rewound" | "unfinished":
                 event = "started" if how == "rewound" else "finished"
                 made = self._before_last(tip, event)
-                if made is None:
+                if made is None or not self._is_missed(made, tip):
                     return False
             case "replaced":
                 value = {**self.eyes.value(self.truth.root), "takenOver": self._main()}
@@ -495,6 +495,11 @@ class Attacker:
             if value.get("package") and value["event"] == event:
                 return self.eyes.parents(commit)[0]
         return None
+
+    def _is_missed(self, made: str, tip: str) -> bool:
+        """Say whether a release is finished in between; without one begun and no more, things are as they were."""
+        values = (self.eyes.value(commit) for commit in self.eyes.line(tip, made))
+        return any(value.get("package") and value["event"] == "finished" for value in values)
 
     def spoil_archive(self, how: str) -> bool:
         """Write into the archive what settles nothing, or take something away."""
