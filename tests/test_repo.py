@@ -1508,7 +1508,8 @@ def test_only_files_that_may_differ_are_named(repo: Repo, ann: Clone) -> None:
     everywhere = ["jobs", "scripts", "README.md"]
     unkept = repo.unkept(repo.lying(["jobs", "scripts"]), everywhere)
     assert sorted(unkept) == ["jobs/deep/er/c.job.yaml", "jobs/new\nline", "jobs/x.swp"]
-    assert repo.changed_paths(commit, everywhere, unkept) == repo.changed_paths(commit, everywhere)
+    named = repo.kept_changes(commit, everywhere) | repo.other_paths(unkept)
+    assert named == repo.changed_paths(commit, everywhere)
     assert repo.ignored_paths(unkept) == {"jobs/x.swp"}
     assert repo.ignored_paths([]) == set()
     with pytest.raises(ValueError, match="no folder"):
@@ -1518,7 +1519,7 @@ def test_only_files_that_may_differ_are_named(repo: Repo, ann: Clone) -> None:
 def test_where_git_need_not_look_again_is_not_much(repo: Repo, ann: Clone) -> None:
     folders = ["jobs", "scripts"]
     assert repo.unkept(repo.lying(folders), folders) == []
-    assert repo.changed_paths(head(ann), folders, []) == set()
+    assert repo.kept_changes(head(ann), folders) | repo.other_paths([]) == set()
     ann.write({f"jobs/n{number}.job.yaml": "x" for number in range(70)})
     assert repo.unkept(repo.lying(folders), folders) == folders  # too many to be named one by one
     ann.git("clean", "-fdq")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gitrelease.commands import Desk
@@ -86,9 +88,9 @@ class StatusResult:
 
 def status(desk: Desk) -> StatusResult:
     """Compare the working files with what was submitted, and production with the main branch."""
-    now = desk.look()
+    now, source = _look(desk)
     authorize(None, Action.LOOK, now.workspace)
-    unsubmitted, strays, unread = _unsubmitted(desk, now)
+    unsubmitted, strays, unread = _unsubmitted(desk, now, source)
     coming = dict.fromkeys(_at_work(desk, now))
     for merged in now.merged:
         if merged.judged is not None and merged.is_approved:
@@ -115,6 +117,21 @@ def status(desk: Desk) -> StatusResult:
         syncing=now.ledger.receipt.subject if now.ledger.receipt.is_open else None,
         findings=(*unread, *_out_of_order(desk, now)),
     )
+
+
+def _look(desk: Desk) -> tuple[Situation, WorkingTree | None]:
+    """Look at the working files while the server is asked; mostly the main branch did not move meanwhile."""
+    base = None
+    with suppress(GitReleaseError):  # what is wrong with the ledger, the look below says
+        base = desk.repo.tip(main) if (main := desk.main_branch()) is not None else None
+    if desk.repo.worktree is None or base is None:
+        now = desk.look()
+        return now, None if desk.repo.worktree is None else WorkingTree(repo=desk.repo, base=now.main)
+    source = WorkingTree(repo=desk.repo, base=base)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(lambda: source.changed)
+        now = desk.look()
+    return now, source.based_on(now.main)
 
 
 def _out_of_order(desk: Desk, now: Situation) -> list[Finding]:
@@ -174,16 +191,15 @@ def _all_items(desk: Desk, now: Situation) -> Sequence[ItemKey]:
 
 
 def _unsubmitted(
-    desk: Desk, now: Situation
+    desk: Desk, now: Situation, source: WorkingTree | None
 ) -> tuple[tuple[ItemKey, ...], tuple[str, ...], tuple[Finding, ...]]:
     """List the items whose working files are neither what was released nor what awaits release.
 
     Files that are as this clone last got them are not edited; `gitrelease pull` brings newer ones. Beside the
     items come the files that belong to none, and what is to be said of files that cannot be read or seen.
     """
-    if desk.repo.worktree is None:
+    if source is None:
         return (), (), ()
-    source = WorkingTree(repo=desk.repo, base=now.main)
     items: dict[ItemKey, None] = {}
     strays = []
     for path in sorted(source.changed):

@@ -99,8 +99,17 @@ class WorkingTree:
 
         What is named as files of items are, and is a folder, a pipe or a socket, git does not list.
         """
-        in_the_way = (path for path in self._lying.no_files if belongs(path) is not None)
-        return frozenset((*self.repo.changed_paths(self.base, PREFIXES, self._unkept), *in_the_way))
+        from concurrent.futures import ThreadPoolExecutor  # brings logging; most commands look at no files
+
+        with ThreadPoolExecutor(1) as beside:
+            kept = beside.submit(self.repo.kept_changes, self.base, PREFIXES)
+            others = self.repo.other_paths(self._unkept)
+            in_the_way = {path for path in self._lying.no_files if belongs(path) is not None}
+            return frozenset(kept.result() | others | in_the_way)
+
+    def based_on(self, base: CommitId) -> WorkingTree:
+        """Give the same files beside another commit."""
+        return self if base == self.base else WorkingTree(repo=self.repo, base=base)
 
     def called(self, name: str, known: str | None) -> frozenset[str]:
         """Ask git about files of this name only: to look at all of them takes long."""

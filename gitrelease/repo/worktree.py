@@ -84,14 +84,15 @@ class Worktree(Bulk):
         ran = self.run("symbolic-ref", "--quiet", "HEAD", accept=(0, 1))
         return RefName(ran.out.decode(errors="surrogateescape").strip()) if ran.exit == 0 else None
 
-    def changed_paths(
-        self, commit: CommitId, prefixes: Sequence[str], unkept: Sequence[str] | None = None
-    ) -> set[str]:
+    def changed_paths(self, commit: CommitId, prefixes: Sequence[str]) -> set[str]:
         """Name the files below some folders that may differ from a commit; whoever asks compares their bytes.
 
-        No content is read here. What git is told to ignore is not named. `unkept` is where to look for files that
-        git does not keep, if that is known; else it is everywhere below those folders.
+        No content is read here. What git is told to ignore is not named.
         """
+        return self.kept_changes(commit, prefixes) | self.other_paths(prefixes)
+
+    def kept_changes(self, commit: CommitId, prefixes: Sequence[str]) -> set[str]:
+        """Name those among them that git keeps, or that the commit has."""
         self._files()
         if not prefixes:
             raise ValueError("no folder was named")
@@ -101,9 +102,12 @@ class Worktree(Bulk):
             in_worktree=True, settings=self._no_filters(),
         ).out  # fmt: skip
         # `:meta`, path, `:meta`, path …
-        tracked = raw.split(b"\0")[1::2]
-        others = self._others(prefixes if unkept is None else unkept)
-        return {path.decode(errors="surrogateescape") for path in tracked} | others
+        return {path.decode(errors="surrogateescape") for path in raw.split(b"\0")[1::2]}
+
+    def other_paths(self, prefixes: Sequence[str]) -> set[str]:
+        """Name those among them that git does not keep."""
+        self._files()
+        return self._others(prefixes)
 
     def ignored_paths(self, prefixes: Sequence[str]) -> set[str]:
         """Name the files below some folders that git is told to ignore, so that nobody else is shown them."""
