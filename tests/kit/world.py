@@ -86,7 +86,7 @@ def _sync(person: Person) -> None:
 
 
 def _verify(person: Person) -> VerifyResult:
-    person.desk.fetch()
+    person.desk.fetch(tags=True)
     return verify(person.desk)
 
 
@@ -391,7 +391,7 @@ class World:
         """Verify from a clone that looks now; nothing when it cannot even look."""
         auditor = self.person(AUDITOR)
         try:
-            auditor.desk.fetch()
+            auditor.desk.fetch(tags=True)
         except HistoryRewritten:
             return None
         return verify(auditor.desk)
