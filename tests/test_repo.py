@@ -1189,6 +1189,19 @@ def test_one_move_that_fails_stops_all(mover: Repo, server: Clone) -> None:
     assert server.refs() == held == mover.refs()
 
 
+def test_a_lock_that_was_left_is_named(mover: Repo, server: Clone) -> None:
+    main = mover.tip(MAIN)
+    assert main is not None
+    (server.path / "refs/heads/main.lock").touch()
+    with pytest.raises(RaceLost, match=r"or its lock was left: refs/heads/main\.lock") as caught:
+        mover.push([RefMove(ref=MAIN, new=write(mover, main, message="second"), expected=main)])
+    assert (
+        caught.value.hint
+        == "run the command again; if it stays so, delete that file in the shared repository"
+    )
+    assert server.refs() == {MAIN: main}
+
+
 def test_a_push_whose_answer_was_lost_can_be_repeated(mover: Repo, server: Clone) -> None:
     main = mover.tip(MAIN)
     assert main is not None

@@ -31,6 +31,7 @@ _CREDENTIALS = re.compile(
     r"|returned error: 40[13]|invalid (username|credentials)|host key verification failed|access denied",
     re.IGNORECASE,
 )
+_LOCK = re.compile(r"Unable to create '[^']*?((?:refs/[^']*|packed-refs)\.lock)': File exists")
 # What git's own servers answer when another push got in between, after they had named the old values.
 _LOST = re.compile(
     r"cannot lock ref|failed to (update|lock)|incorrect old value|already exists|stale info|fetch first"
@@ -313,9 +314,7 @@ class Refs(History):
             if lost := _elsewhere(open_, self._local_refs(*(move.ref for move in open_))):
                 raise PushRejected(lost) from problem
             if _LOST.search(problem.message):
-                raise PushRejected(
-                    {move.ref: "is being moved by somebody else" for move in open_}
-                ) from problem
+                raise PushRejected({move.ref: _held_by(problem.message) for move in open_}) from problem
             raise
 
     def _push_there(self, moves: Sequence[RefMove]) -> None:
@@ -341,7 +340,7 @@ class Refs(History):
         said = plain(ran.out.decode(errors="replace"))
         reasons = [line for line in said.splitlines() if line.startswith("!")]
         if any(_LOST.search(reason) for reason in reasons):
-            raise PushRejected({move.ref: "is being moved by somebody else" for move in moves})
+            raise PushRejected({move.ref: _held_by(ran.err) for move in moves})
         if not reasons and _CREDENTIALS.search(ran.err):
             raise self._no_answer(ran)
         raise PushDeclined("\n".join([ran.err, *(reasons or [said])]))
@@ -485,6 +484,12 @@ def _check_move(move: RefMove) -> None:
         raise ValueError(f"{move.ref!r} is not a branch or a release tag")
     if move.new is None and move.expected is None:
         raise ValueError(f"{move.ref!r} is to move from nothing to nothing")
+
+
+def _held_by(said: str) -> str:
+    """Say what holds a ref that cannot be moved now; a lock that stays was left by a git that died."""
+    lock = _LOCK.search(plain(said))
+    return "is being moved by somebody else" + (f", or its lock was left: {lock[1]}" if lock else "")
 
 
 def _elsewhere(moves: Iterable[RefMove], held: Mapping[str, str]) -> dict[RefName, str]:

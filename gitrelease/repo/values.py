@@ -256,7 +256,11 @@ class PushRejected(RaceLost):
 
     def __init__(self, rejected: Mapping[RefName, str]) -> None:
         what = "; ".join(f"{plain(ref)} {reason}" for ref, reason in sorted(rejected.items()))
-        super().__init__(f"somebody was first: {what}", hint="run the command again")
+        left = any(".lock" in reason for reason in rejected.values())
+        hint = "run the command again" + (
+            "; if it stays so, delete that file in the shared repository" if left else ""
+        )
+        super().__init__(f"somebody was first: {what}", hint=hint)
         self.rejected = dict(rejected)
 
 
