@@ -16,7 +16,7 @@ Made = TypeVar("Made")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-def value(cls: type[Made]) -> type[Made]:
+def frozen(cls: type[Made]) -> type[Made]:
     """Make a class one of values: they never change, and are equal when their fields are."""
     of = fields(dataclass(init=False, repr=False, eq=False, kw_only=True)(cls))  # type: ignore[arg-type]
     names = frozenset(one.name for one in of)
@@ -28,8 +28,9 @@ def value(cls: type[Made]) -> type[Made]:
 
     def init(self: object, **given: object) -> None:
         if given.keys() != names:
-            new = {name: make() for name, make in factories.items() if name not in given}
-            given = {**defaults, **new, **given}
+            given = {**defaults, **given}
+            for name in factories.keys() - given.keys():
+                given[name] = factories[name]()
             if wrong := sorted(given.keys() ^ names):
                 raise TypeError(f"{cls.__name__} has no {wrong[0]!r}, or needs it")
         self.__dict__.update(given)

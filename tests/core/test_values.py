@@ -9,10 +9,10 @@ from functools import cached_property
 
 import pytest
 
-from gitrelease.core.values import value
+from gitrelease.core.values import frozen
 
 
-@value
+@frozen
 class Box:
     """One with every kind of field."""
 
@@ -28,14 +28,14 @@ class Box:
         return f"{self.name} {self.size}"
 
 
-@value
+@frozen
 class Crate(Box):
     """One that has more."""
 
     lid: bool = True
 
 
-@value
+@frozen
 class Key:
     """One that can be looked up."""
 
@@ -43,7 +43,7 @@ class Key:
     other: tuple[int, ...] = ()
 
 
-@value
+@frozen
 class Nothing:
     """One without fields."""
 
