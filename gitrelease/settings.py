@@ -33,6 +33,10 @@ class Settings:
     json: bool = False
     prompt: bool = False
     """Whether there is somebody at a terminal whom git may ask for a password."""
+    summary: Path | None = None
+    """The file whose Markdown a CI shows beside a run."""
+    run_url: str | None = None
+    """The page of the run of CI that this is part of."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Where credentials are, so it is never shown."""
 
@@ -62,6 +66,7 @@ def gather(
     """
     key = environ.get("GITRELEASE_SIGNING_KEY")
     root = environ.get("GITRELEASE_ROOT")
+    summary = environ.get("GITHUB_STEP_SUMMARY")
     plain = no_color or bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
     return Settings(
         directory=directory or Path(),
@@ -72,8 +77,19 @@ def gather(
         verbose=verbose,
         json=json,
         prompt=has_person,
+        summary=Path(summary) if summary else None,
+        run_url=_run_url(environ),
         environ=environ,
     )
+
+
+def _run_url(environ: Mapping[str, str]) -> str | None:
+    """Say where the run of GitHub Actions that this is part of can be looked at."""
+    server, slug, run = (
+        environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    )
+    is_known = server.startswith(("https://", "http://")) and bool(slug) and run.isdigit()
+    return f"{server}/{slug}/actions/runs/{run}" if is_known else None
 
 
 def commit_id(text: str, *, of: str) -> CommitId:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from gitrelease.commands import Desk, plain_words
+from gitrelease.commands import PLAIN, Desk, Prose
 from gitrelease.core.finding import key_text
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import LEDGER, CommitId
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError, NotFound, Refused
-from gitrelease.forges import Forge, Words
+from gitrelease.forges import Forge
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
 from gitrelease.reading.ledger import ROOT, find_root, known_root, read_beginning, receipt_of
@@ -25,8 +25,6 @@ from gitrelease.targets import GROUP, Site, Target
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-
-    from gitrelease.commands.describing import PackageStory
 
 # A checkout that was never installed has no entry points; what we ship is there all the same.
 _SHIPPED = {"directory": "gitrelease.targets.directory", "git": "gitrelease.targets.git"}
@@ -69,13 +67,13 @@ def open_desk(
     settings: Settings,
     *,
     say: Callable[[str], None] = lambda text: None,  # noqa: ARG005
-    words: Callable[[PackageStory], Words] = plain_words,
+    prose: Prose = PLAIN,
     now: Callable[[], datetime] = utc_now,
 ) -> Desk:
     """Put together what every command works with. Whoever asks closes its repository."""
     repo = open_repo(settings)
     try:
-        return desk_of(repo, settings, say=say, words=words, now=now)
+        return desk_of(repo, settings, say=say, prose=prose, now=now)
     except BaseException:
         repo.close()
         raise
@@ -87,7 +85,7 @@ def desk_of(
     *,
     say: Callable[[str], None],
     now: Callable[[], datetime],
-    words: Callable[[PackageStory], Words] = plain_words,
+    prose: Prose = PLAIN,
 ) -> Desk:
     """Put together what every command works with, around a repository that is open."""
     root = settings.root or known_root(repo)
@@ -98,7 +96,7 @@ def desk_of(
         pen=pen,
         root=root,
         connect=lambda target: connect(target, repo=repo, pen=pen, environ=settings.environ),
-        words=words,
+        prose=prose,
         say=say,
     )
 

@@ -21,9 +21,12 @@ from gitrelease.errors import Exit, NotYetBuilt
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from gitrelease.commands import Desk
+    from gitrelease.commands import Desk, Prose
     from gitrelease.commands.describing import PackageStory
-    from gitrelease.forges import Words
+    from gitrelease.core.ledger import Evidence
+    from gitrelease.core.status import Status, Summary
+    from gitrelease.forges import Announcement, Standing, Words
+    from gitrelease.reading.judging import Judged
     from gitrelease.render.text import Paper
     from gitrelease.settings import Settings
 
@@ -286,11 +289,26 @@ def later_option(*names: str, hint: str, metavar: str | None = None) -> Callable
 # A session: one command, from its settings to its output.
 
 
-def _words(story: PackageStory) -> Words:
-    """Write what the review of a package says to people."""
-    from gitrelease.render.pull_request import words
+def _prose(url: str | None) -> Prose:
+    """Give what writes the words of a forge, loaded when there is something to write; `url` is this run's page."""
+    from gitrelease.commands import Prose
 
-    return words(story)
+    def words(story: PackageStory) -> Words:
+        from gitrelease.render import pull_request
+
+        return pull_request.words(story)
+
+    def standing(judged: Judged, status: Status) -> Standing:
+        from gitrelease.render import standing
+
+        return standing.standing(judged, status, url=url)
+
+    def announcement(summary: Summary, evidence: Evidence) -> Announcement:
+        from gitrelease.render import standing
+
+        return standing.announcement(summary, evidence, url=url)
+
+    return Prose(words=words, standing=standing, announcement=announcement)
 
 
 class Session:
@@ -306,7 +324,8 @@ class Session:
         if self._desk is None:
             from gitrelease.wiring import open_desk
 
-            self._desk = open_desk(self.settings, say=self.say, words=_words)
+            prose = _prose(self.settings.run_url)
+            self._desk = open_desk(self.settings, say=self.say, prose=prose)
         return self._desk
 
     @cached_property
@@ -332,6 +351,17 @@ class Session:
         else:
             write(text(result, self.paper))
 
+    def summarize(self, command: str, result: Result, text: Callable[[Result, Paper], str]) -> None:
+        """Write an answer where a CI shows it beside the run, if this is one that does."""
+        if not self.settings.summary:
+            return
+        from gitrelease.render.markdown import MOST_CHARACTERS, block
+        from gitrelease.render.text import Paper
+
+        shown = text(result, Paper(now=self.paper.now, width=None, colour=False))
+        with suppress(OSError), self.settings.summary.open("a", encoding="utf-8") as file:
+            file.write(f"### gitrelease {command}\n\n{block(shown[:MOST_CHARACTERS])}\n")
+
     def paths(self, texts: Sequence[str]) -> tuple[str, ...]:
         """Write paths as the repository has them, wherever in it somebody stands; names stay."""
         worktree = self.desk.repo.worktree
@@ -351,7 +381,7 @@ class Session:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._desk is not None:
-            self._desk.repo.close()
+            self._desk.close()
 
 
 def path_in(top: Path, here: Path, text: str) -> str:

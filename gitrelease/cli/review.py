@@ -302,9 +302,11 @@ def gate(session: Session, package: PackageName) -> Exit:
     Ends with 0 when it is approved, 3 when it waits for people, 1 when it is refused.
     """
     from gitrelease.commands.merge import gate
+    from gitrelease.render import packages
 
     result = gate(session.desk, package)
     _show_merged(session, result)
+    session.summarize("gate", result, packages.merged)
     return verdict_exit(result)
 
 

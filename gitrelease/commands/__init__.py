@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 from gitrelease.checking import Surroundings
 from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
-from gitrelease.core.ledger import ForgeKind
+from gitrelease.core.ledger import Evidence, ForgeKind
 from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
+from gitrelease.core.status import Status, Summary
 from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, permitted
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
-from gitrelease.forges import Forge, Words
+from gitrelease.forges import Announcement, Course, Forge, Standing, Words
 from gitrelease.pen import Pen
+from gitrelease.reading.judging import Judged
 from gitrelease.reading.ledger import read_beginning
 from gitrelease.reading.situation import Situation, gather
 from gitrelease.reading.surroundings import surroundings
@@ -54,6 +56,38 @@ def plain_words(story: PackageStory) -> Words:
     return Words(title=f"Release {story.manifest.name}", body="")
 
 
+def plain_standing(judged: Judged, status: Status) -> Standing:
+    """Say of a package where it stands, in one word."""
+    return Standing(statuses=(), comment=f"{judged.package.manifest.name} is {status}.")
+
+
+def plain_announcement(summary: Summary, evidence: Evidence) -> Announcement:
+    """Say of a release how it went, in one word."""
+    return Announcement(
+        package=summary.name,
+        commit=evidence.main_after,
+        manifest=evidence.manifest,
+        course=Course.SUCCESS if summary.status is Status.SUCCESSFUL else Course.FAILURE,
+        description=str(summary.status),
+        title=f"Release {summary.name}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prose:
+    """What writes the words that a forge shows to people; `render/` has those with more in them."""
+
+    words: Callable[[PackageStory], Words] = plain_words
+    """Writes what the review of a package says."""
+    standing: Callable[[Judged, Status], Standing] = plain_standing
+    """Writes how a package stands."""
+    announcement: Callable[[Summary, Evidence], Announcement] = plain_announcement
+    """Writes what became of a release."""
+
+
+PLAIN = Prose()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Desk:
     """What every command works with."""
@@ -64,8 +98,7 @@ class Desk:
     root: CommitId | None
     """The trust root as known from outside the repository; None believes the first receipt."""
     connect: Callable[[TargetSettings], Target]
-    words: Callable[[PackageStory], Words] = plain_words
-    """Writes what the review of a package says to people."""
+    prose: Prose = PLAIN
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     """Tells people how far long work is."""
     _tried: set[tuple[MemberId, frozenset[str]]] = field(default_factory=set, repr=False, compare=False)
@@ -147,6 +180,16 @@ class Desk:
                 hint=f"sign with a key of {who} (`gitrelease workspace view`), or an admin adds this one to their keys",
             )
         self._tried.add((who, frozenset(keys)))
+
+    def report(self, judged: Judged, status: Status) -> None:
+        """Have the forge show how a package stands; what it shows decides nothing, and fails nothing."""
+        if judged.review is not None and not judged.review.is_draft:
+            self.forge.report(judged.review, lambda: self.prose.standing(judged, status))
+
+    def close(self) -> None:
+        """Put everything away."""
+        self.forge.close()
+        self.repo.close()
 
     def targets(self, workspace: Workspace) -> Mapping[str, Target]:
         """Connect the production systems of a workspace."""

@@ -10,11 +10,11 @@ from gitrelease.commands import Desk
 from gitrelease.commands.calling import bring_in_line
 from gitrelease.commands.runner import Runner, Shift, TakenOver, WorkOrder, taken_over
 from gitrelease.commands.settling import note_results, settle
-from gitrelease.core.ledger import Event, ItemResult, Work
+from gitrelease.core.ledger import Event, Evidence, ItemResult, Work
 from gitrelease.core.names import LEDGER, Kind, PackageName
 from gitrelease.core.package import Reason
 from gitrelease.core.plan import OutcomeStatus
-from gitrelease.core.status import Status, concluded
+from gitrelease.core.status import Status, Summary, concluded
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.errors import GitReleaseError, HalfDone, RaceLost
 from gitrelease.reading.ledger import Ledger
@@ -34,6 +34,9 @@ class Applied:
     results: tuple[ItemResult, ...]
     note: str = ""
     reasons: tuple[Reason, ...] = ()
+    summary: Summary | None = None
+    """The package as it is shown from now on, if it is one."""
+    evidence: Evidence | None = None
 
 
 def begin(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied:
@@ -70,12 +73,20 @@ def take_over(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> App
 def refuse(desk: Desk, now: Situation, order: WorkOrder, reasons: Sequence[Reason], shift: Shift) -> Applied:
     """Write down that an approved package cannot be applied any more; its changes are then nobody's."""
     runner = Runner.at(desk, now.ledger, order, shift, tree=now.ledger.tree)
+    summary = None
     if order.summary is not None:
         told = tuple(reason.message for reason in reasons)
-        runner.show(replace(order.summary, status=Status.REFUSED, reasons=told, missing=()))
+        summary = replace(order.summary, status=Status.REFUSED, reasons=told, missing=())
+        runner.show(summary)
     runner.move(runner.receipt(Event.REFUSED, evidence=order.evidence, reasons=tuple(reasons)))
     return Applied(
-        work=order.work, package=order.package, status=Status.REFUSED, results=(), reasons=tuple(reasons)
+        work=order.work,
+        package=order.package,
+        status=Status.REFUSED,
+        results=(),
+        reasons=tuple(reasons),
+        summary=summary,
+        evidence=order.evidence,
     )
 
 
@@ -172,5 +183,7 @@ def _finish(
             status=Status.SUCCESSFUL if good else Status.FAILED,
             results=results,
             note=note,
+            summary=summary,
+            evidence=order.evidence,
         )
     raise HalfDone("the branches of the package keep moving", hint="run `gitrelease sync` again")

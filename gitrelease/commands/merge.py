@@ -9,6 +9,7 @@ from gitrelease.commands.refusals import HeldUnapproved, NoSuchPackage
 from gitrelease.core.names import CommitId, PackageName, branch
 from gitrelease.core.package import Reason, unexpected
 from gitrelease.core.review import Verdict
+from gitrelease.core.status import Status, status_of
 from gitrelease.core.workspace import Action
 from gitrelease.errors import Exit, Refused
 from gitrelease.reading.judging import Judged, judge_branch
@@ -50,12 +51,14 @@ def merge(desk: Desk, package: PackageName) -> MergeResult:
     def attempt() -> MergeResult:
         now = desk.look()
         desk.allowed(Action.MERGE, now.workspace)
-        if done := _merged_before(now, package):
+        if done := _merged_before(desk, now, package):
             return done
         judged = _judged(desk, now, package)
         if not judged.verdict.is_approved:
             raise _refusal(judged.verdict)
-        return MergeResult(package=package, verdict=judged.verdict, merge=_merge(desk, now, judged))
+        made = _merge(desk, now, judged)
+        desk.report(judged, Status.MERGED)
+        return MergeResult(package=package, verdict=judged.verdict, merge=made)
 
     return until_first(attempt)
 
@@ -63,20 +66,35 @@ def merge(desk: Desk, package: PackageName) -> MergeResult:
 def merge_if_approved(desk: Desk, package: PackageName) -> MergeResult:
     """Merge if the verdict is yes and the workspace has autoMerge; else only say how it stands."""
     now = desk.look()
-    if done := _merged_before(now, package):
+    if done := _merged_before(desk, now, package):
         return done
     judged = _judged(desk, now, package)
     made = None
     if judged.verdict.is_approved and now.workspace.review.auto_merge:
         made = _merge(desk, now, judged)
+    desk.report(judged, Status.MERGED if made is not None else open_status(judged))
     return MergeResult(package=package, verdict=judged.verdict, merge=made)
 
 
-def _merged_before(now: Situation, package: PackageName) -> MergeResult | None:
+def open_status(judged: Judged) -> Status:
+    """Say where a package stands that is neither merged nor closed."""
+    return status_of(
+        event=None,
+        outcomes=(),
+        settlement=None,
+        is_merged=False,
+        review=judged.review,
+        verdict=judged.verdict,
+    )
+
+
+def _merged_before(desk: Desk, now: Situation, package: PackageName) -> MergeResult | None:
     """See whether the main branch holds the package already, applied or not."""
     for one in now.merged:
         if one.name == package:
             verdict = one.judged.verdict if one.judged else None
+            if one.judged is not None:
+                desk.report(one.judged, Status.MERGED)
             return MergeResult(package=package, verdict=verdict, merge=one.merge, was_merged=True)
     if now.ledger.has(package):
         return MergeResult(package=package, verdict=None, merge=None, was_merged=True)

@@ -411,7 +411,7 @@ def publish(desk: Desk, now: Situation, manifest: Manifest, tasks: Sequence[Task
 
 def _words_for(desk: Desk, now: Situation, manifest: Manifest) -> Callable[[], Words]:
     """Give what writes the text of a package's review, where there is one."""
-    return lambda: desk.words(describe(desk.repo, now.approved, manifest, now=desk.now()))
+    return lambda: desk.prose.words(describe(desk.repo, now.approved, manifest, now=desk.now()))
 
 
 def _words(tasks: Sequence[Task]) -> str:

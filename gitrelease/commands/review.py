@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
-from gitrelease.commands.merge import MergeResult, merge_if_approved
+from gitrelease.commands.merge import MergeResult, merge_if_approved, open_status
 from gitrelease.commands.refusals import NoSuchPackage
 from gitrelease.commands.release import check_reviewer
 from gitrelease.commands.views import summarize
@@ -25,7 +25,7 @@ from gitrelease.core.review import Review, Say
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action
 from gitrelease.errors import Refused
-from gitrelease.forges import Statement
+from gitrelease.forges import Standing, Statement
 from gitrelease.reading.judging import Judged, judge_branch, number_faults
 from gitrelease.reading.situation import Situation
 from gitrelease.repo import RefMove
@@ -158,6 +158,7 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     if review.log is not None:
         moves.append(RefMove(ref=review_ref(package), new=None, expected=review.log))
     desk.repo.push(moves)
+    desk.report(closed, status)
     return said
 
 
@@ -208,9 +209,21 @@ def withdraw(desk: Desk, package: PackageName, *, message: str = "") -> Said:
     def attempt() -> Said:
         now = desk.look()
         who = desk.allowed(Action.APPROVE, now.workspace)
-        return _say(desk, now, _still_judged(desk, now, package), who, Say.WITHDRAW, message)
+        judged = _still_judged(desk, now, package)
+        said = _say(desk, now, judged, who, Say.WITHDRAW, message)
+        if judged.review is not None:
+            desk.forge.report(judged.review, lambda: _standing_now(desk, package))
+        return said
 
     return until_first(attempt)
+
+
+def _standing_now(desk: Desk, package: PackageName) -> Standing:
+    """Say how a package stands after something was said of it, where there is somewhere to say so."""
+    now = desk.look()
+    is_merged = any(one.name == package for one in now.merged)
+    judged = _still_judged(desk, now, package)
+    return desk.prose.standing(judged, Status.MERGED if is_merged else open_status(judged))
 
 
 def add_reviewers(desk: Desk, package: PackageName, reviewers: Sequence[str]) -> Said:

@@ -22,6 +22,7 @@ from gitrelease.core.plan import FAILING, mapping_digest
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action, TargetSettings
 from gitrelease.errors import Exit, GitReleaseError, HalfDone, NotFound, RaceLost, Refused
+from gitrelease.forges import Announcement
 from gitrelease.reading.deployables import all_states, mappings_of, read_jobs
 from gitrelease.reading.judging import Judged
 from gitrelease.reading.ledger import check_writers, receipt_of
@@ -104,8 +105,32 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
             "the trust root is not known, so any ledger would be believed",
             hint="set GITRELEASE_ROOT to the commit id that `gitrelease init` printed",
         )
-    run = secrets.token_hex(8)
     done: list[Applied] = []
+    try:
+        return _sync(desk, request, done)
+    finally:
+        # Last, also where something stopped on the way: telling may have to wait, and production does not.
+        for one in done:
+            _announce(desk, one)
+
+
+def _announce(desk: Desk, made: Applied) -> None:
+    """Have the forge show what became of a package; what it shows decides nothing, and fails nothing."""
+    summary, evidence = made.summary, made.evidence
+    if summary is None or evidence is None:
+        return
+
+    def announcement() -> Announcement:
+        told = desk.prose.announcement(summary, evidence)
+        # The note says that the tag is not ours, and a package that is refused gets none.
+        return replace(told, notes=None) if made.note or made.status is Status.REFUSED else told
+
+    desk.forge.announce(summary.name, announcement)
+
+
+def _sync(desk: Desk, request: SyncRequest, done: list[Applied]) -> SyncResult:
+    """Do one piece of work after the other, and note in `done` what was done."""
+    run = secrets.token_hex(8)
     asked = request
     races = 0
     while True:

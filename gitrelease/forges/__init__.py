@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from gitrelease.core.ledger import ForgeKind
@@ -35,6 +36,58 @@ class Words:
 
     title: str
     body: str
+
+
+class State(StrEnum):
+    """What a status of a commit says."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusWords:
+    """What a commit is to be said to be."""
+
+    context: str
+    """`gitrelease/check` or `gitrelease/approval`."""
+    state: State
+    description: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a package stands, in words: statuses of its head, and one comment that is kept up to date."""
+
+    statuses: tuple[StatusWords, ...]
+    comment: str
+
+
+class Course(StrEnum):
+    """How a deployment goes."""
+
+    IN_PROGRESS = "in_progress"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcement:
+    """What production was given, in words."""
+
+    package: PackageName
+    commit: CommitId
+    """The commit of the main branch that brought the package."""
+    manifest: BlobId
+    course: Course
+    description: str
+    title: str
+    notes: str | None = None
+    """What stands beside the tag of the release; None where sync made no tag."""
+    url: str | None = None
+    """Where it can be read what sync did."""
 
 
 class Forge(Protocol):
@@ -88,3 +141,45 @@ class Forge(Protocol):
 
     def merge(self, review: Review, *, into: RefName, main: CommitId, tree: TreeId, message: str) -> CommitId:
         """Merge exactly `review.head` into a branch that is at exactly `main`; refuse if either has moved."""
+
+    # What people are told. Nothing is ever decided by it, and no command fails for it.
+
+    def report(self, review: Review, standing: Callable[[], Standing]) -> None:
+        """Show how a package stands, in place of what was shown before.
+
+        `standing` is called where there is somewhere to show it.
+        """
+
+    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> None:
+        """Show what became of a release in production."""
+
+    def close(self) -> None:
+        """End what was kept open to speak with the forge."""
+
+
+class Home(Protocol):
+    """A repository on a forge with accounts, before there is a ledger that names the forge."""
+
+    @property
+    def kind(self) -> ForgeKind:
+        """Say which forge it is."""
+
+    @property
+    def name(self) -> str:
+        """What the repository is called there."""
+
+    @property
+    def address(self) -> str:
+        """What git is to call it."""
+
+    def is_at(self, url: str) -> bool:
+        """Say whether an address of git leads to the same repository."""
+
+    def check(self) -> None:
+        """Refuse a repository that is not there, or in which nothing could be released with these credentials."""
+
+    def account(self) -> int | None:
+        """Give the number of the account at the keyboard; None where there is no person."""
+
+    def close(self) -> None:
+        """End what was kept open to speak with the forge."""

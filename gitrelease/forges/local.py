@@ -28,7 +28,7 @@ from gitrelease.core.people import Actor, Person
 from gitrelease.core.review import Opinion, Review, Say
 from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
-from gitrelease.forges import Statement, Words
+from gitrelease.forges import Announcement, Standing, Statement, Words
 from gitrelease.messages import MessageRefused, message_of, read_message
 from gitrelease.pen import Pen
 from gitrelease.repo import Commit, RefMove, Repo
@@ -150,6 +150,15 @@ class LocalForge:
         commit = self._pen.commit(self._repo, tree=tree, parents=(main, review.head), message=message)
         self._repo.push([RefMove(ref=into, new=commit, expected=main)])
         return commit
+
+    def report(self, review: Review, standing: Callable[[], Standing]) -> None:
+        """Show nothing: git has no place for it, and `gitrelease package view` says it anew."""
+
+    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> None:
+        """Show nothing: the ledger says it."""
+
+    def close(self) -> None:
+        """Nothing was kept open."""
 
     def _review(self, package: PackageName, refs: Mapping[RefName, str], workspace: Workspace) -> Review:
         log = refs.get(review_ref(package))

@@ -33,7 +33,7 @@ from gitrelease.core.pull_request import (
 from gitrelease.core.review import Review, Say
 from gitrelease.core.workspace import Action, Workspace
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost, Refused
-from gitrelease.forges import Statement, Words
+from gitrelease.forges import Announcement, Standing, Statement, Words
 from gitrelease.forges.github import reporting, saying
 from gitrelease.forges.github.activity import Activity
 from gitrelease.forges.github.asking import Asking, Seen, asked_later, is_quiet
@@ -41,7 +41,6 @@ from gitrelease.forges.github.client import Client, Value
 from gitrelease.forges.github.doubting import with_doubts
 from gitrelease.forges.github.people import People, member_of
 from gitrelease.forges.github.refusals import HeadMoved
-from gitrelease.forges.github.reporting import Deployed, StatusWords
 from gitrelease.forges.github.values import (
     at,
     commit,
@@ -101,6 +100,7 @@ class GithubForge:
         """The workspace that was spoken of last: it says which account a member has."""
         self._sought: set[CommitId] = set()
         self._seen: dict[PackageName, Seen] = {}
+        self._numbered: dict[PackageName, int] = {}
         self._teams: dict[str, tuple[Account, ...]] = {}
 
     @property
@@ -375,29 +375,32 @@ class GithubForge:
 
     # What people are told. Nothing is decided by it, so nothing fails for it, either.
 
-    def report(self, review: Review, statuses: Sequence[StatusWords], comment: str | None = None) -> None:
-        """Tell how a package stands, in place of what was told before: statuses of its head, and one comment."""
+    def report(self, review: Review, standing: Callable[[], Standing]) -> None:
+        """Show how a package stands, in place of what was shown before: statuses of its head, and one comment."""
 
         def tell() -> None:
-            for words in statuses:
-                reporting.set_status(self._client, review.head, words)
-            pull = self._pull(review)
-            if pull is not None and comment is not None:
+            told = standing()
+            reporting.set_statuses(self._client, review.head, told.statuses)
+            number_ = self._numbered.get(review.package)
+            if number_ is None and (pull := self._pull(review)) is not None:
+                number_ = pull.number
+            if number_ is not None:
                 me = self._people.me()
                 who = None if me is None else me.id
-                saying.keep_comment(self._client, pull.number, who=who, mark=_STANDING, body=comment)
+                saying.keep_comment(self._client, number_, who=who, mark=_STANDING, body=told.comment)
 
         self._anyway(tell, of=review.package)
 
-    def announce(self, deployed: Deployed, *, title: str, notes: str | None = None) -> None:
-        """Tell what came of a release: a deployment with its status and, where there is a tag, notes for it."""
+    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> None:
+        """Show what became of a release: a deployment with its status and, where there is a tag, notes for it."""
 
         def tell() -> None:
-            reporting.set_deployment(self._client, deployed)
-            if notes is not None:
-                reporting.set_release(self._client, deployed.package, title=title, body=notes)
+            told = announcement()
+            reporting.set_deployment(self._client, told)
+            if told.notes is not None:
+                reporting.set_release(self._client, package, title=told.title, body=told.notes)
 
-        self._anyway(tell, of=deployed.package)
+        self._anyway(tell, of=package)
 
     def _anyway(self, tell: Callable[[], None], *, of: PackageName) -> None:
         try:
@@ -409,6 +412,7 @@ class GithubForge:
 
     def _noted(self, seen: Seen) -> Seen:
         self._seen[seen.pull.package] = seen
+        self._numbered[seen.pull.package] = seen.pull.number
         self._people.note((seen.pull.opened_by, *(remark.by for remark in seen.pull.remarks)))
         return seen
 

@@ -6,11 +6,11 @@ Each thing is said once and kept up to date, found again by a natural key, so th
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 
 from gitrelease.core.names import CommitId, PackageName, release_tag
 from gitrelease.errors import NotFound
+from gitrelease.forges import Announcement, StatusWords
 from gitrelease.forges.github.client import Client, Value
 from gitrelease.forges.github.refusals import GitHubSaid, Unreadable
 from gitrelease.forges.github.saying import BODY_LIMIT, once, shortened
@@ -21,120 +21,91 @@ TASK = "gitrelease"
 _DESCRIPTION = 140
 
 
-class State(StrEnum):
-    """What a status of a commit says."""
+def set_statuses(client: Client, head: CommitId, told: Sequence[StatusWords]) -> None:
+    """Say how a commit stands, each under its context, unless that was the last word already."""
+    doing = f"say how {head:.7} stands"
 
-    PENDING = "pending"
-    SUCCESS = "success"
-    FAILURE = "failure"
-    ERROR = "error"
-
-
-class Course(StrEnum):
-    """How a deployment goes."""
-
-    QUEUED = "queued"
-    IN_PROGRESS = "in_progress"
-    SUCCESS = "success"
-    FAILURE = "failure"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusWords:
-    """What a commit is to be said to be."""
-
-    context: str
-    """`gitrelease/check` or `gitrelease/approval`."""
-    state: State
-    description: str
-    url: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployed:
-    """What production is to be said to have been given."""
-
-    package: PackageName
-    commit: CommitId
-    digest: str
-    """Names the manifest, so that one package is one deployment however often sync says so."""
-    course: Course
-    description: str
-    log_url: str | None = None
-
-
-def set_status(client: Client, head: CommitId, words: StatusWords) -> None:
-    """Say how a commit stands under a context, unless that was the last word already."""
-    wanted = {
-        "state": words.state,
-        "context": words.context,
-        "description": shortened(words.description, _DESCRIPTION),
-        **({"target_url": words.url} if words.url else {}),
-    }
-    doing = f"say {words.context} of {head:.7}"
-
-    def find() -> Value | None:
+    def known() -> Sequence[Value]:
         there = client.get(client.repo(f"commits/{head}/status"), {"per_page": 100}, doing=doing)
-        return next((one for one in rows(there, "statuses") if _says(one, wanted)), None)
+        return rows(there, "statuses")
 
-    if find() is None:
-        once(lambda: client.post(client.repo(f"statuses/{head}"), wanted, doing=doing), find)
+    last = known()
+    for words in told:
+        wanted = {
+            "state": words.state,
+            "context": words.context,
+            "description": shortened(words.description, _DESCRIPTION),
+            **({"target_url": words.url} if words.url else {}),
+        }
+        if not any(_says(one, wanted) for one in last):
+            _set_status(client, head, wanted, known, doing=f"say {words.context} of {head:.7}")
+
+
+def _set_status(
+    client: Client,
+    head: CommitId,
+    wanted: dict[str, str],
+    known: Callable[[], Sequence[Value]],
+    *,
+    doing: str,
+) -> None:
+    def find() -> Value | None:
+        return next((one for one in known() if _says(one, wanted)), None)
+
+    once(lambda: client.post(client.repo(f"statuses/{head}"), wanted, doing=doing), find)
 
 
 def _says(there: Value, wanted: dict[str, str]) -> bool:
     return all(text(there, name) == value for name, value in wanted.items())
 
 
-def set_deployment(client: Client, deployed: Deployed) -> None:
+def set_deployment(client: Client, told: Announcement) -> None:
     """Say that production was given a package, and how that went.
 
     GitHub would merge the main branch into what is deployed, and wait for every check, unless it is told not to.
     """
-    doing = f"announce the deployment of {deployed.package}"
-    payload = {"package": deployed.package, "digest": deployed.digest}
-    known = find_deployment(client, deployed)
+    doing = f"announce the deployment of {told.package}"
+    payload = {"package": told.package, "digest": digest_of(told)}
+    known = find_deployment(client, told)
     is_new = known is None
     if known is None:
         sent = {
-            "ref": deployed.commit,
+            "ref": told.commit,
             "task": TASK,
             "environment": ENVIRONMENT,
             "auto_merge": False,
             "required_contexts": [],
             "payload": payload,
             "production_environment": True,
-            "description": shortened(f"package {deployed.package}", _DESCRIPTION),
+            "description": shortened(f"package {told.package}", _DESCRIPTION),
         }
         known = once(
             lambda: client.post(client.repo("deployments"), sent, doing=doing),
-            lambda: find_deployment(client, deployed),
+            lambda: find_deployment(client, told),
         )
     id_ = number(known, "id")
     if id_ is None:
-        raise Unreadable(
-            f"GitHub announced the deployment of {deployed.package} and does not say which it is"
-        )
-    _set_course(client, id_, deployed, is_new=is_new, doing=doing)
+        raise Unreadable(f"GitHub announced the deployment of {told.package} and does not say which it is")
+    _set_course(client, id_, told, is_new=is_new, doing=doing)
 
 
-def find_deployment(client: Client, deployed: Deployed) -> Value | None:
+def find_deployment(client: Client, told: Announcement) -> Value | None:
     """Find the deployment of a package by the digest in its payload."""
-    asked = {"sha": deployed.commit, "environment": ENVIRONMENT, "task": TASK}
-    doing = f"look for the deployment of {deployed.package}"
+    asked = {"sha": told.commit, "environment": ENVIRONMENT, "task": TASK}
+    doing = f"look for the deployment of {told.package}"
     for page in client.pages(client.repo("deployments"), asked, doing=doing):
         for there in page:
-            if text(there, "payload", "digest") == deployed.digest:
+            if text(there, "payload", "digest") == digest_of(told):
                 return there
     return None
 
 
-def _set_course(client: Client, id_: int, deployed: Deployed, *, is_new: bool, doing: str) -> None:
+def _set_course(client: Client, id_: int, told: Announcement, *, is_new: bool, doing: str) -> None:
     path = client.repo(f"deployments/{id_}/statuses")
     wanted = {
-        "state": deployed.course,
-        "description": shortened(deployed.description, _DESCRIPTION),
-        **({"log_url": deployed.log_url} if deployed.log_url else {}),
+        "state": told.course,
+        "description": shortened(told.description, _DESCRIPTION),
+        **({"log_url": told.url} if told.url else {}),
     }
 
     def find() -> Value | None:
@@ -189,6 +160,6 @@ def find_release(client: Client, tag: str) -> Value | None:
     return there if at(there, "tag_name") == tag else None
 
 
-def digest_of(manifest: str, commit: CommitId) -> str:
-    """Name what is deployed: a manifest, at the commit that brought it."""
-    return hashlib.sha256(f"{manifest} {commit}".encode()).hexdigest()
+def digest_of(told: Announcement) -> str:
+    """Name what was deployed, so that one package is one deployment however often sync says so."""
+    return hashlib.sha256(f"{told.manifest} {told.commit}".encode()).hexdigest()

@@ -206,6 +206,8 @@ def _own_last(client: Client, number_: int, who: int) -> Value | None:
 def keep_comment(client: Client, number_: int, *, who: int | None, mark: str, body: str) -> None:
     """Say something below a pull request, in place of what was said there for the same purpose before.
 
+    Where CI keeps such a comment, a person writes no second one: what they did has CI say it anew.
+
     Args:
         client: GitHub.
         number_: which pull request.
@@ -219,19 +221,26 @@ def keep_comment(client: Client, number_: int, *, who: int | None, mark: str, bo
     first = f"<!-- gitrelease:{mark} -->"
     whole = shortened(f"{first}\n{body}", BODY_LIMIT, _CUT)
 
-    def find() -> Value | None:
-        for page in client.pages(path, doing=doing):
-            for comment in page:
-                is_ours = (
-                    number(comment, "user", "id") == who
-                    if who is not None
-                    else text(comment, "user", "type") == "Bot"
-                )
-                if is_ours and text(comment, "body").startswith(first):
-                    return comment
-        return None
+    def marked() -> list[Value]:
+        pages = client.pages(path, doing=doing)
+        return [one for page in pages for one in page if text(one, "body").startswith(first)]
 
-    known = find()
+    def is_bots(comment: Value) -> bool:
+        return text(comment, "user", "type") == "Bot"
+
+    def own(comments: Sequence[Value]) -> Value | None:
+        ours = (
+            one for one in comments if (is_bots(one) if who is None else number(one, "user", "id") == who)
+        )
+        return next(ours, None)
+
+    def find() -> Value | None:
+        return own(marked())
+
+    there_now = marked()
+    known = own(there_now)
+    if known is None and any(is_bots(one) for one in there_now):
+        return
     if known is None:
         known = once(lambda: client.post(path, {"body": whole}, doing=doing), find)
     # Lines end otherwise once GitHub has them.
