@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from gitrelease.commands import Desk
+from gitrelease.commands import Desk, Prose
 from gitrelease.core.ledger import ForgeKind, receipt_document
 from gitrelease.core.names import LEDGER, CommitId, MemberId, PackageName
 from gitrelease.errors import GitReleaseError
@@ -20,6 +20,7 @@ from gitrelease.messages import message_of
 from gitrelease.reading.ledger import receipt_of
 from gitrelease.reading.packages import content_of
 from gitrelease.reading.trees import read_manifest
+from gitrelease.render import pull_request, standing
 from gitrelease.repo import Repo as GitRepo
 from tests.github.call import TABLE
 from tests.github.faults import Reply
@@ -137,7 +138,10 @@ class HubPerson(Person):
     @cached_property
     def desk(self) -> Desk:
         """What this person's commands work with."""
-        return replace(self.plain_desk, forge=self.forge)
+        prose = Prose(
+            words=pull_request.words, standing=standing.standing, announcement=standing.announcement
+        )
+        return replace(self.plain_desk, forge=self.forge, prose=prose)
 
 
 @dataclass(kw_only=True)
