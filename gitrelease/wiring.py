@@ -13,7 +13,7 @@ from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import LEDGER, CommitId
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError, NotFound, Refused
-from gitrelease.forges import Forge
+from gitrelease.forges import Forge, Home
 from gitrelease.forges.local import LocalForge
 from gitrelease.pen import Pen
 from gitrelease.reading.ledger import ROOT, find_root, known_root, read_beginning, receipt_of
@@ -124,6 +124,24 @@ def forge_of(
         bring=repo.bring,
         say=say,
     )
+
+
+def home_of(url: str | None, settings: Settings, *, say: Callable[[str], None]) -> Home | None:
+    """Find the home of packages that a remote is before there is a trust root; None where it is plain git."""
+    from gitrelease.forges.github.home import GithubHome
+    from gitrelease.forges.github.opening import home_at, open_client
+
+    place = home_at(url, settings.environ)
+    if url is None or place is None:
+        return None
+    return GithubHome(open_client(url, settings.environ, say=say), place, address=url)
+
+
+def github_address(slug: str, settings: Settings) -> str:
+    """Give the address by which git reaches `owner/name` on GitHub."""
+    from gitrelease.forges.github.opening import address_of
+
+    return address_of(slug, settings.environ)
 
 
 def _forge_named(repo: Repo, root: CommitId | None) -> ForgeKind | None:

@@ -31,7 +31,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 # Design 8, command by command, with every option it names.
 COMMANDS = {
-    "init": ["--import", "--server", "--github"],
+    "init": ["--import", "--server", "--github", "--plain-git"],
     "demo": [],
     "check": ["--ref", "--pre-receive"],
     "submit": ["--all", "-m", "--delete", "--supersede", "--dry-run", "--ref"],
@@ -242,7 +242,6 @@ def test_words_that_make_no_sense_are_usage_errors_before_anything_is_read(
         (("export", "orders", "-o", "orders.zip"), "`gitrelease export`"),
         (("run", "start", "orders", "--anyway"), "`gitrelease run`"),
         (("doctor",), "`gitrelease doctor`"),
-        (("init", "--github", "org/shop"), "--github"),
         (("sync", "--wait"), "--wait"),
         (("compare", "a", "--html", "a.html"), "--html"),
     ],

@@ -27,7 +27,7 @@ from gitrelease.commands.views import Listed
 from gitrelease.core.compare import Comparison, ItemComparison, Side, compare_item
 from gitrelease.core.finding import Finding, Severity
 from gitrelease.core.item import Change, ItemState
-from gitrelease.core.ledger import ItemResult
+from gitrelease.core.ledger import ForgeKind, ItemResult
 from gitrelease.core.names import (
     BlobId,
     CommitId,
@@ -925,6 +925,7 @@ def test_a_beginning_says_what_runners_need() -> None:
         folder=Path("shop"),
         workspace=shop,
         root=COMMIT,
+        forge=ForgeKind.LOCAL,
         pushed=False,
         taken_over=3,
         notes=("there is one admin only",),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from gitrelease.cli.frame import Session, Verb, later_command, later_option, session, write
+from gitrelease.cli.frame import Session, Verb, later_command, session, write
+from gitrelease.errors import UsageError
 
 
 @click.command(
@@ -17,6 +18,7 @@ from gitrelease.cli.frame import Session, Verb, later_command, later_option, ses
         gitrelease init shop                  in a new folder
         gitrelease init shop --import export  with the jobs of a DataArts export
         gitrelease init --server /srv/shop.git
+        gitrelease init --github acme/shop    through pull requests on GitHub
     """,
 )
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
@@ -35,9 +37,12 @@ from gitrelease.cli.frame import Session, Verb, later_command, later_option, ses
     type=click.Path(file_okay=False, path_type=Path),
     help="Make a bare repository that checks every push, or install its hooks anew.",
 )
-@later_option(
-    "--github", metavar="OWNER/REPO", hint="make the repository on GitHub, clone it, and run init there"
+@click.option(
+    "--github",
+    metavar="OWNER/REPO",
+    help="Release through pull requests of this repository on GitHub, and write its workflows.",
 )
+@click.option("--plain-git", is_flag=True, help="Review on plain git, also where the remote is on GitHub.")
 @session
 def init(
     session: Session,
@@ -47,16 +52,26 @@ def init(
     name: str | None,
     push: bool,
     server: Path | None,
+    github: str | None,
+    plain_git: bool,
 ) -> None:
     """Make a release repository of a folder or a repository, and write its trust root.
 
     With --server its remote is made as well: a bare repository with hooks, on this machine. Where there is no
     working folder, only that is made.
+
+    Where the remote is on GitHub, packages are reviewed as pull requests there. With --github the repository, which
+    has to exist, becomes the remote, and workflows that check, merge and release are part of the beginning.
     """
     from gitrelease.commands.init import InitRequest, init
     from gitrelease.render import json, setup
-    from gitrelease.wiring import utc_now
+    from gitrelease.wiring import github_address, home_of, utc_now
 
+    if github is not None and (server is not None or plain_git):
+        raise UsageError(
+            f"--github does not go with {'--server' if server is not None else '--plain-git'}",
+            hint="packages are reviewed in one place",
+        )
     settings = session.settings
     where = (settings.directory / (folder or Path())).absolute()
     made = None
@@ -78,10 +93,17 @@ def init(
         remote=settings.remote,
         push=push,
         server=server,
+        github=None if github is None else github_address(github, settings),
+        plain_git=plain_git,
         signing_key=settings.signing_key,
         prompt=settings.prompt,
     )
-    result = init(request, environ=settings.environ, now=utc_now)
+    result = init(
+        request,
+        environ=settings.environ,
+        now=utc_now,
+        home_of=lambda url: home_of(url, settings, say=session.say),
+    )
     session.show((made, result), setup.begun_with_server, json.begun_with_server)
 
 

@@ -51,9 +51,25 @@ Where production is. Names of development on the left become names of production
 """
 
 
-def first_workspace(*, name: str, id_: str, identity: Identity, key: str | None) -> bytes:
+_ACCOUNTS = """
+On GitHub people are recognised by the number of their account, which stays when they change its name:
+  github: 101    (gh api users/NAME --jq .id)
+"""
+
+
+def first_workspace(
+    *,
+    name: str,
+    id_: str,
+    identity: Identity,
+    key: str | None,
+    on_github: bool = False,
+    account: int | None = None,
+) -> bytes:
     """Write a workspace with one member, who is admin and runner until there are others."""
     member: dict[str, object] = {"id": member_id(identity), "emails": [identity.email]}
+    if account is not None:
+        member["github"] = account
     if key is not None:
         member["keys"] = [key]
     member["roles"] = [Role.ADMIN, Role.RUNNER]
@@ -69,7 +85,7 @@ def first_workspace(*, name: str, id_: str, identity: Identity, key: str | None)
                 _HEAD,
                 {"apiVersion": API_VERSION, "kind": "Workspace", "name": name, "id": id_, "version": 1},
             ),
-            _section(_MEMBERS, {"members": [member]}),
+            _section(_MEMBERS + (_ACCOUNTS if on_github else ""), {"members": [member]}),
             _section(
                 _REVIEW + ("" if key is not None else "\n" + _UNSIGNED),
                 {

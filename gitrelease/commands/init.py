@@ -7,6 +7,7 @@ everything after it is judged by it (design 4, "Beginning").
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,8 +29,9 @@ from gitrelease.commands.first_workspace import first_workspace, workspace_name
 from gitrelease.commands.importing import Exports, read_exports
 from gitrelease.commands.pull import take_over
 from gitrelease.commands.server import hand_out
+from gitrelease.commands.workflows import workflow_files
 from gitrelease.core.finding import Finding
-from gitrelease.core.ledger import Event, Receipt, receipt_document
+from gitrelease.core.ledger import Event, ForgeKind, Receipt, receipt_document
 from gitrelease.core.names import (
     GUARDED,
     HEADS,
@@ -41,8 +43,9 @@ from gitrelease.core.names import (
     MemberId,
     branch,
 )
-from gitrelease.core.workspace import Action, Signatures, Workspace, authorize, parse_workspace
-from gitrelease.errors import GitReleaseError
+from gitrelease.core.workspace import Action, Role, Signatures, Workspace, authorize, parse_workspace
+from gitrelease.errors import CredentialsError, GitReleaseError
+from gitrelease.forges import Home
 from gitrelease.messages import message_of
 from gitrelease.pen import Pen
 from gitrelease.reading.ledger import ROOT_KEY, find_root, known_root, read_ledger, receipt_of
@@ -65,6 +68,10 @@ class InitRequest:
     """Whether the shared repository is given the beginning at once."""
     server: Path | None = None
     """A bare repository on this machine that becomes the remote."""
+    github: str | None = None
+    """The address of a repository on GitHub that becomes the remote; the workflows are written as well."""
+    plain_git: bool = False
+    """Whether packages are reviewed on plain git, wherever the remote is."""
     signing_key: Path | None = None
     prompt: bool = False
 
@@ -77,6 +84,8 @@ class InitResult:
     workspace: Workspace
     root: CommitId
     """The trust root: runners need it as GITRELEASE_ROOT."""
+    forge: ForgeKind
+    """Where packages are reviewed."""
     pushed: bool
     """Whether this run shared it."""
     taken_over: int
@@ -102,16 +111,40 @@ class _Start:
     local_ledger: CommitId | None
 
 
-def init(request: InitRequest, *, environ: Mapping[str, str], now: Callable[[], datetime]) -> InitResult:
-    """Make a repository into a release repository; run again, it finishes what was cut short."""
+def init(
+    request: InitRequest,
+    *,
+    environ: Mapping[str, str],
+    now: Callable[[], datetime],
+    home_of: Callable[[str | None], Home | None] = lambda url: None,  # noqa: ARG005
+) -> InitResult:
+    """Make a repository into a release repository; run again, it finishes what was cut short.
+
+    Args:
+        request: what was asked.
+        environ: the environment.
+        now: the clock.
+        home_of: finds the forge that an address of git leads to; None is plain git.
+    """
     exports = Exports() if request.import_file is None else read_exports(request.import_file)
-    with _open(request, environ) as repo:
+    with ExitStack() as stack:
+        home = None if request.github is None else home_of(request.github)
+        if home is not None:
+            stack.callback(home.close)
+            home.check()  # before anything is written
+        repo = stack.enter_context(_open(request, environ))
         if request.server is not None:
             _share_through(repo, request.server, environ)
-        return until_first(lambda: _init(repo, request, exports, now))
+        if home is not None:
+            _share_at(repo, home)
+        elif not request.plain_git and (home := home_of(repo.remote_url())) is not None:
+            stack.callback(home.close)
+        return until_first(lambda: _init(repo, request, exports, now, home))
 
 
-def _init(repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], datetime]) -> InitResult:
+def _init(
+    repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], datetime], home: Home | None
+) -> InitResult:
     main = _main_branch(repo)
     if repo.has_remote:
         repo.fetch(main=branch(main))
@@ -119,7 +152,8 @@ def _init(repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], 
             return _already(repo, request)
     start = _start(repo, main)
     beginning = gather(repo, start.base, exports)
-    workspace, is_new = _workspace(repo, request, beginning)
+    workspace, is_new = _workspace(repo, request, beginning, home)
+    workflows = _add_workflows(repo, request, start, beginning)
     number(beginning)
     check(beginning, workspace)
     who = _who(repo, workspace)
@@ -128,8 +162,9 @@ def _init(repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], 
     pen = Pen(identity=repo.identity(), signs=workspace.review.signatures is Signatures.REQUIRED, now=now)
 
     taken = _first_commit(repo, pen, start, beginning, written)
-    root = _root(repo, pen, start, workspace, who, taken)
-    notes = [*exports.notes, *beginning.notes, *_advice(workspace, is_new=is_new)]
+    forge = ForgeKind.LOCAL if home is None else home.kind
+    root = _root(repo, pen, start, workspace, who, taken, forge)
+    notes = [*exports.notes, *beginning.notes, *_advice(workspace, is_new=is_new, home=home)]
     # A workspace of one admin locks everybody out of changing it, so a generated one is shared only after
     # somebody has looked at it: until then a second init takes what it was edited to.
     shares = repo.has_remote and request.push and not is_new
@@ -146,11 +181,13 @@ def _init(repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], 
     else:
         _keep_here(repo, start, beginning, taken, root)
         notes.append(_unshared(repo))
+    notes += workflows
     _remember(repo, root)
     return InitResult(
         folder=repo.worktree or request.folder,
         workspace=workspace,
         root=root,
+        forge=forge,
         pushed=shares,
         taken_over=sum(item.kind is not Kind.WORKSPACE for item in by_item(beginning.items)),
         notes=tuple(notes),
@@ -204,6 +241,19 @@ def _share_through(repo: Repo, server: Path, environ: Mapping[str, str]) -> None
     hand_out(server, _main_branch(repo), environ=environ)
 
 
+def _share_at(repo: Repo, home: Home) -> None:
+    """Make a repository on a forge the remote, unless the clone has another."""
+    known = repo.remote_url()
+    if known is None:
+        repo.set_config(f"remote.{repo.remote}.url", home.address)
+        repo.set_config(f"remote.{repo.remote}.fetch", f"+{HEADS}*:refs/remotes/{repo.remote}/*")
+    elif not home.is_at(known):
+        raise CannotBegin(
+            f"the remote {repo.remote} of this clone is {plain(known)}, and not {home.name}",
+            hint=f"git remote set-url {repo.remote} {home.address}, or give it another name with --remote NAME",
+        )
+
+
 def _main_branch(repo: Repo) -> str:
     """Find the name of the main branch: what the shared repository hands out, what an earlier run wrote into a
     trust root that nobody has seen yet, or what is checked out.
@@ -250,7 +300,9 @@ def _own_root(repo: Repo, ledger: CommitId) -> CommitId | None:
     return ledger if receipt.event is Event.ROOT and not commit.parents else None
 
 
-def _workspace(repo: Repo, request: InitRequest, beginning: Beginning) -> tuple[Workspace, bool]:
+def _workspace(
+    repo: Repo, request: InitRequest, beginning: Beginning, home: Home | None
+) -> tuple[Workspace, bool]:
     """Read the workspace that is there, or write the first one."""
     data = beginning.items.get(WORKSPACE_PATH)
     is_new = data is None
@@ -260,10 +312,35 @@ def _workspace(repo: Repo, request: InitRequest, beginning: Beginning) -> tuple[
             id_=uuid4().hex,
             identity=repo.identity(),
             key=repo.public_key(),
+            on_github=home is not None,
+            account=None if home is None else _account(home, beginning),
         )
         beginning.items[WORKSPACE_PATH] = data
     workspace = read_document(data, file=WORKSPACE_PATH, kind="workspace", parser=parse_workspace)
     return workspace, is_new
+
+
+def _account(home: Home, beginning: Beginning) -> int | None:
+    """Ask whose account it is; without a token everything else can begin."""
+    try:
+        return home.account()
+    except CredentialsError as refused:
+        beginning.notes.append(f"the number of your account on GitHub is not known: {refused.message}")
+        return None
+
+
+def _add_workflows(repo: Repo, request: InitRequest, start: _Start, beginning: Beginning) -> list[str]:
+    """Write the workflows where they are asked for; what somebody has there stays. Give what is left to do."""
+    if request.github is None:
+        return []
+    for path, data in workflow_files(start.main).items():
+        known = None if start.base is None else repo.content(start.base, path)
+        there = known if known is not None else repo.read_working(path)
+        if there is None:
+            beginning.extras[path] = data
+        elif there != data:
+            beginning.notes.append(f"{path} was left alone; it is not what gitrelease would write")
+    return list(_WORKFLOWS_NEED)
 
 
 def _who(repo: Repo, workspace: Workspace) -> MemberId:
@@ -297,10 +374,23 @@ def _first_commit(
 
 
 def _root(
-    repo: Repo, pen: Pen, start: _Start, workspace: Workspace, who: MemberId, taken: CommitId
+    repo: Repo,
+    pen: Pen,
+    start: _Start,
+    workspace: Workspace,
+    who: MemberId,
+    taken: CommitId,
+    forge: ForgeKind,
 ) -> CommitId:
     """Write the trust root, or give the one that an earlier run wrote for the same."""
-    receipt = Receipt(event=Event.ROOT, runner=who, workspace=workspace.id, main=start.main, taken_over=taken)
+    receipt = Receipt(
+        event=Event.ROOT,
+        runner=who,
+        workspace=workspace.id,
+        main=start.main,
+        taken_over=taken,
+        forge=forge,
+    )
     if start.local_root is not None and receipt_of(repo.commit(start.local_root)) == receipt:
         return start.local_root
     guarded = repo.diff(EMPTY_TREE, taken, GUARDED)
@@ -364,7 +454,14 @@ def _already(repo: Repo, request: InitRequest) -> InitResult:
             f"the remote {repo.remote} has a branch `production` that is no ledger",
             hint="give that branch another name; gitrelease keeps its ledger there",
         ) from None
+    if request.github is not None and ledger.forge is not ForgeKind.GITHUB:
+        raise CannotBegin(
+            "the packages of this repository are reviewed on plain git, as its trust root says",
+            hint="leave out --github; where packages are reviewed never changes",
+        )
     notes = [f"there is a ledger already, so nothing was made; its trust root is {ledger.root}"]
+    if request.github is not None:
+        notes += _lacking_workflows(repo, ledger.main)
     if request.import_file is not None:
         notes.append("nothing was imported; run gitrelease import")
     taken = receipt_of(repo.commit(ledger.root)).taken_over
@@ -379,11 +476,27 @@ def _already(repo: Repo, request: InitRequest) -> InitResult:
         folder=repo.worktree or request.folder,
         workspace=ledger.workspace,
         root=ledger.root,
+        forge=ledger.forge,
         pushed=False,
         taken_over=sum(not entry.path.startswith(f"items/{Kind.WORKSPACE}/") for entry in records),
         is_old=True,
         notes=tuple(notes),
     )
+
+
+def _lacking_workflows(repo: Repo, main: str) -> list[str]:
+    """Write the workflows that the main branch does not have yet into the working tree; they go no other way."""
+    tip = repo.tip(branch(main))
+    written = []
+    for path, data in workflow_files(main).items():
+        if (tip is None or repo.content(tip, path) is None) and repo.read_working(path) is None:
+            repo.write_working(path, data)
+            written.append(path)
+    if not written:
+        return []
+    return [
+        f"{', '.join(written)} was written into your working tree; commit it and push it like any other file"
+    ]
 
 
 def _is_ledger(repo: Repo, tip: CommitId) -> bool:
@@ -407,12 +520,34 @@ def _unshared(repo: Repo) -> str:
     )
 
 
-def _advice(workspace: Workspace, *, is_new: bool) -> Sequence[str]:
+_WORKFLOWS_NEED = (
+    "the workflows need the trust root: gh variable set GITRELEASE_ROOT",
+    "sync runs in the environment `production`: limit it to the main branch, and give it the variable"
+    " GITRELEASE_RUNNER_EMAIL, an address of a member with the role runner, and the secrets GITRELEASE_SIGNING_KEY, the"
+    " private key of that member, and GITRELEASE_DEPLOY_KEY, a deploy key that may write",
+)
+
+
+def _advice(workspace: Workspace, *, is_new: bool, home: Home | None) -> Sequence[str]:
     """Say what a beginner would find out too late."""
     notes = []
     if is_new:
         notes.append(f"{WORKSPACE_PATH} was written; you are its only member")
-    if workspace.review.signatures is Signatures.OFF:
+    if home is not None:
+        notes.append(f"packages are reviewed as pull requests of {home.name} on GitHub")
+        nobody = [
+            one.id
+            for one in workspace.members
+            if one.github is None and one.roles - {Role.RUNNER, Role.VIEWER}
+        ]
+        if nobody:
+            notes.append(
+                f"without the number of an account on GitHub ({WORKSPACE_PATH}, members, github) these are nobody"
+                f" there: {', '.join(nobody)}"
+            )
+    if workspace.review.signatures is Signatures.OFF and home is not None:
+        notes.append("signatures are off: nobody can tell whether a runner wrote what the ledger says")
+    elif workspace.review.signatures is Signatures.OFF:
         notes.append(
             "signatures are off: reviews protect against mistakes, not against forged names"
             + ("; with an SSH key in user.signingKey they would be required" if is_new else "")

@@ -349,6 +349,7 @@ def begun(result: InitResult) -> Value:
         "folder": str(result.folder),
         "workspace": {"name": result.workspace.name, "id": result.workspace.id},
         "root": result.root,
+        "forge": result.forge,
         "pushed": result.pushed,
         "existed": result.is_old,
         "takenOver": result.taken_over,

@@ -19,7 +19,7 @@ from gitrelease.forges.github.client import App, Client, Credentials, Time, Toke
 from gitrelease.forges.github.opening import (
     Place,
     credentials_of,
-    is_on_github,
+    home_at,
     open_client,
     place_of,
 )
@@ -432,7 +432,7 @@ def test_where_a_remote_leads(url: str, host: str, slug: str) -> None:
 )  # fmt: skip
 def test_what_is_no_repository_on_github(url: str) -> None:
     assert place_of(url) is None
-    assert not is_on_github(url, {"GITHUB_TOKEN": "x"})
+    assert not home_at(url, {"GITHUB_TOKEN": "x"})
     client = open_client(url, {"GITHUB_TOKEN": "x"}, say=lambda text: None)
     with pytest.raises(Refused, match="no repository on GitHub"):
         read(client)
@@ -459,8 +459,8 @@ def test_a_token_goes_only_where_it_belongs(office: Office) -> None:
     with pytest.raises(CredentialsError, match="no token"):
         read(opened("git@github.com:acme/desk", GITHUB_TOKEN=""))
     url = office.hub.server.git_url(office.repo, "t")
-    assert is_on_github(url, {"GITHUB_API_URL": office.hub.url})
-    assert not is_on_github(url, {})
+    assert home_at(url, {"GITHUB_API_URL": office.hub.url})
+    assert not home_at(url, {})
     client = opened(url, GITHUB_API_URL=office.hub.url, GITHUB_TOKEN=office.hub.person("bob", office.repo))
     assert number(read(client), "number") == 1
 

@@ -18,7 +18,7 @@ from random import uniform
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
-from gitrelease.errors import CredentialsError
+from gitrelease.errors import CredentialsError, GitReleaseError
 from gitrelease.forges.github.answers import Told, limited_until, next_page
 from gitrelease.forges.github.refusals import (
     GitHubUnavailable,
@@ -340,7 +340,14 @@ class Client:
         return self._github.requester
 
     def _connect(self, doing: str) -> None:
-        from github import Auth  # loaded only by whoever talks to GitHub
+        try:
+            from github import Auth  # loaded only by whoever talks to GitHub
+        except ImportError as missing:
+            raise GitReleaseError(
+                f"what speaks with GitHub cannot be loaded: {missing}",
+                hint="install it: pip install 'gitrelease[github]'",
+                code="github-missing",
+            ) from missing
 
         if isinstance(self._credentials, Token):
             self._github = self._opened(Auth.Token(self._credentials.value))

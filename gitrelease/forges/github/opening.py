@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gitrelease.errors import Refused
+from gitrelease.errors import Refused, UsageError
 from gitrelease.forges.github.client import App, Client, Credentials, Time, Token
 from gitrelease.forges.github.refusals import NoCredentials
 from gitrelease.repo import plain
@@ -18,6 +18,7 @@ TOKENS = ("GITRELEASE_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
 APP_ID = "GITRELEASE_GITHUB_APP_ID"
 APP_KEY = "GITRELEASE_GITHUB_APP_KEY"
 API = "GITHUB_API_URL"
+SERVER = "GITHUB_SERVER_URL"
 PACE = "GITRELEASE_GITHUB_PACE"
 
 _PUBLIC = "github.com"
@@ -61,10 +62,33 @@ def place_of(url: str) -> Place | None:
     return Place(host=_NAMES.get(host, host), slug=f"{slug[1]}/{slug[2]}")
 
 
-def is_on_github(url: str | None, environ: Mapping[str, str]) -> bool:
-    """Say whether a remote is on GitHub: on github.com, or on the server that GITHUB_API_URL names."""
+def api_url_of(environ: Mapping[str, str]) -> str:
+    """Say where the API is: where GITHUB_API_URL says, else that of the server that GITHUB_SERVER_URL names."""
+    if api_url := environ.get(API):
+        return api_url
+    server = (environ.get(SERVER) or "").rstrip("/")
+    return f"{server}/api/v3" if server and urlsplit(server).hostname != _PUBLIC else _PUBLIC_API
+
+
+def home_at(url: str | None, environ: Mapping[str, str]) -> Place | None:
+    """Find the repository that a remote is: on github.com, or on the server that the environment names; else None."""
     place = None if url is None else place_of(url)
-    return place is not None and place.host in {_PUBLIC, _host_of(environ.get(API) or _PUBLIC_API)}
+    is_ours = place is not None and place.host in {_PUBLIC, _host_of(api_url_of(environ))}
+    return place if is_ours else None
+
+
+def address_of(slug: str, environ: Mapping[str, str]) -> str:
+    """Give the address by which git reaches a repository, `owner/name`, on the GitHub that the environment names.
+
+    Raises:
+        UsageError: that is no name of a repository.
+    """
+    if (found := _SLUG.fullmatch(slug)) is None or found[0].startswith("/") or found[2] in {".", ".."}:
+        raise UsageError(
+            f"{plain(slug)!r} is not how a repository on GitHub is written", hint="write --github OWNER/NAME"
+        )
+    api_url = api_url_of(environ)
+    return f"{urlsplit(api_url).scheme}://{_host_of(api_url)}/{found[1]}/{found[2]}.git"
 
 
 def open_client(
@@ -80,7 +104,7 @@ def open_client(
     than that a remote leads there. What is wrong about that, or a token that is missing, is said by the first request:
     lists, differences and `verify` work without, also from a copy that lies elsewhere.
     """
-    api_url = environ.get(API) or _PUBLIC_API
+    api_url = api_url_of(environ)
     place = None if url is None else place_of(url)
     pace = environ.get(PACE, "")
 
@@ -106,9 +130,12 @@ def _check_place(url: str | None, place: Place | None, api_url: str) -> None:
             hint="git remote set-url origin https://github.com/OWNER/NAME",
         )
     if place.host != _host_of(api_url):
+        is_public = place.host == _PUBLIC
         raise Refused(
             f"the remote is on {plain(place.host)}, and the token is for {_host_of(api_url)}",
-            hint=f"for GitHub Enterprise Server set {API}=https://{plain(place.host)}/api/v3",
+            hint=f"unset {API} and {SERVER}"
+            if is_public
+            else f"for GitHub Enterprise Server set {API}=https://{plain(place.host)}/api/v3",
         )
     split = urlsplit(api_url)
     if split.scheme != "https" and split.hostname not in _LOOPBACK:
