@@ -128,10 +128,10 @@ def init(
     """
     exports = Exports() if request.import_file is None else read_exports(request.import_file)
     with ExitStack() as stack:
-        home = None if request.github is None else home_of(request.github)
+        home, default = None if request.github is None else home_of(request.github), None
         if home is not None:
             stack.callback(home.close)
-            home.check()  # before anything is written
+            default = home.check()  # before anything is written
         repo = stack.enter_context(_open(request, environ))
         if request.server is not None:
             _share_through(repo, request.server, environ)
@@ -139,11 +139,16 @@ def init(
             _share_at(repo, home)
         elif not request.plain_git and (home := home_of(repo.remote_url())) is not None:
             stack.callback(home.close)
-        return until_first(lambda: _init(repo, request, exports, now, home))
+        return until_first(lambda: _init(repo, request, exports, now, home, default))
 
 
 def _init(
-    repo: Repo, request: InitRequest, exports: Exports, now: Callable[[], datetime], home: Home | None
+    repo: Repo,
+    request: InitRequest,
+    exports: Exports,
+    now: Callable[[], datetime],
+    home: Home | None,
+    default: str | None,
 ) -> InitResult:
     main = _main_branch(repo)
     if repo.has_remote:
@@ -151,6 +156,12 @@ def _init(
         if LEDGER in repo.refs():
             return _already(repo, request)
     start = _start(repo, main)
+    if default and start.shared is None and default != main:
+        # Of the branches that are pushed first, a forge would choose one itself, perhaps the ledger.
+        raise CannotBegin(
+            f"your branch is {main}, and the main branch is to be called {default} there",
+            hint=f"git branch -m {plain(default)}, or change the default branch in the settings of the repository",
+        )
     beginning = gather(repo, start.base, exports)
     workspace, is_new = _workspace(repo, request, beginning, home)
     workflows = _add_workflows(repo, request, start, beginning)

@@ -175,8 +175,11 @@ class Home(Protocol):
     def is_at(self, url: str) -> bool:
         """Say whether an address of git leads to the same repository."""
 
-    def check(self) -> None:
-        """Refuse a repository that is not there, or in which nothing could be released with these credentials."""
+    def check(self) -> str:
+        """Give the name of its default branch, also of one that is empty.
+
+        A repository that is not there, or in which nothing could be released with these credentials, is refused.
+        """
 
     def account(self) -> int | None:
         """Give the number of the account at the keyboard; None where there is no person."""

@@ -19,7 +19,8 @@ import yaml
 from gitrelease.commands.workflows import workflow_files
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import CommitId
-from gitrelease.errors import Refused
+from gitrelease.errors import Refused, UsageError
+from gitrelease.forges.github.opening import address_of, home_at
 from gitrelease.reading.ledger import receipt_of
 from gitrelease.repo import Repo as GitRepo
 from tests.github.fixtures import Hub, github
@@ -343,12 +344,52 @@ def test_a_clone_of_something_else_is_not_taken_for_it(town: Town) -> None:
 
 
 @pytest.mark.long
+def test_an_empty_repository_gets_the_main_branch_that_it_is_to_have(town: Town) -> None:
+    admin, _ = town.person("adm-1"), town.folder()
+    town.run(admin, "git", "init", "--quiet", "--initial-branch=master", "shop")
+    code, kind, message = town.error(admin, "init", "shop", "--github", "acme/desk")
+    assert (code, kind) == (1, "cannot-begin")
+    assert message == "your branch is master, and the main branch is to be called main there"
+    town.run(admin, "git", "-C", "shop", "branch", "-m", "main")
+    assert town.says(admin, "init", "shop", "--github", "acme/desk")["pushed"]
+
+
+@pytest.mark.long
 def test_what_was_begun_on_plain_git_stays_there(town: Town) -> None:
     admin, _ = town.person("adm-1"), town.folder()
     town.run(admin, "git", "init", "--quiet", "--initial-branch=main", "shop")
     town.run(admin, "git", "-C", "shop", "remote", "add", "origin", town.hub.server.git_url(town.repo))
     assert town.says(admin, "init", "shop", "--plain-git")["pushed"]
     assert town.error(admin, "init", "shop", "--github", "acme/desk")[:2] == (1, "cannot-begin")
+
+
+# Where a repository is.
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({}, "https://github.com/acme/desk.git"),
+        ({"GITHUB_SERVER_URL": "https://github.com"}, "https://github.com/acme/desk.git"),
+        ({"GITHUB_API_URL": "https://api.github.com"}, "https://github.com/acme/desk.git"),
+        ({"GITHUB_SERVER_URL": "https://git.example.org/"}, "https://git.example.org/acme/desk.git"),
+        ({"GITHUB_API_URL": "https://git.example.org/api/v3"}, "https://git.example.org/acme/desk.git"),
+        ({"GITHUB_API_URL": "https://api.acme.ghe.com"}, "https://acme.ghe.com/acme/desk.git"),
+    ],
+)
+def test_the_address_of_a_repository_is_at_the_github_that_the_environment_names(
+    environ: Mapping[str, str], address: str
+) -> None:
+    assert address_of("acme/desk", environ) == address
+    place = home_at(address, environ)
+    assert place is not None
+    assert place.slug == "acme/desk"
+    ssh = home_at(f"git@{place.host}:acme/desk", environ)
+    assert ssh == place
+    assert home_at("https://elsewhere.example/acme/desk.git", environ) is None
+    for wrong in ("desk", "acme/desk/x", "https://github.com/acme/desk", "-/x", "acme/..", "/acme/desk"):
+        with pytest.raises(UsageError, match="how a repository on GitHub is written"):
+            address_of(wrong, environ)
 
 
 # The workflows as text.

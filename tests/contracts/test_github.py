@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.commands.review import withdraw
 from gitrelease.core.names import BlobId, CommitId, TreeId, branch, package_name, package_ref
 from gitrelease.core.package import Proposed, manifest_document
 from gitrelease.core.review import Say
@@ -633,3 +634,35 @@ def test_the_head_is_what_it_was(shop: HubShop) -> None:
     assert commit == shop.refs()["refs/heads/main"]
     assert [line for line in dep.said if "moved while first was merged" in line]
     assert BlobId(made.manifest_id)
+
+
+# What a verb leaves for people to see.
+
+
+def shown(shop: HubShop) -> tuple[str, str]:
+    """Give the last word on the approval, and the first line of the comment."""
+    state = shop.hub.server.state
+    words = [one for one in state.statuses if one.context == "gitrelease/approval"][-1]
+    bodies = [one.body for one in state.comments.values() if "gitrelease:standing" in one.body]
+    return f"{words.state}: {words.description}", bodies[-1].splitlines()[1]
+
+
+def test_every_verb_leaves_what_is_true_by_then(shop: HubShop) -> None:
+    proposed(shop)
+    dep = shop.person("dep-1")
+    dep.gate("first")
+    assert shown(shop)[1] == "**`first` waits for approval.**"
+    assert shown(shop)[0].startswith("pending: missing: 1 more of 1 approvals, from one of ")
+    pull_ = shop.hub.server.state.pulls[min(shop.hub.server.state.pulls)]
+    shop.hub.review(pull_, "dep-2", "REQUEST_CHANGES", "<b>@acme/all</b> `no`")
+    dep.gate("first")
+    assert shown(shop) == (
+        "failure: dep-2 asked for changes: <b>@acme/all</b> `no`",
+        "**`first` is not approved: changes are asked for.**",
+    )
+    body = [one.body for one in shop.hub.server.state.comments.values()][-1]
+    assert "- against it: `` dep-2 asked for changes: <b>@acme/all</b> `no` ``" in body
+    withdraw(shop.person("dep-2").desk, FIRST)
+    assert shown(shop)[1] == "**`first` waits for approval.**"
+    dep.reject("first")
+    assert shown(shop) == ("failure: rejected", "**`first` was rejected; its tasks await release again.**")

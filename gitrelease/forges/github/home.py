@@ -42,8 +42,10 @@ class GithubHome:
             self._place.slug.casefold(),
         )
 
-    def check(self) -> None:
+    def check(self) -> str:
         """Refuse a repository that is not there, is archived, or that the token may not write to.
+
+        Gives what its default branch is, or is to be, called.
 
         Raises:
             CredentialsError: the token is missing, is not accepted, or may not write.
@@ -64,6 +66,7 @@ class GithubHome:
                 f"the token may not write to {self.name}",
                 hint="its owner gives you the role Write, or the token the permission Contents: write",
             )
+        return text(there, "default_branch")
 
     def account(self) -> int | None:
         """Give the number of the account whose token it is; None behind that of an App or of a workflow."""
