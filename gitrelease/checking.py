@@ -24,7 +24,8 @@ from gitrelease.core.names import (
 from gitrelease.core.rules import job_problems, reference_problems, script_problems, subjob_problems
 from gitrelease.core.script import parse_script
 from gitrelease.core.search import nearest
-from gitrelease.core.workspace import Workspace, parse_workspace, workspace_problems
+from gitrelease.core.workspace import Workspace, parse_workspace
+from gitrelease.core.workspace_problems import workspace_problems
 from gitrelease.documents import Document, DocumentRefused, parse
 from gitrelease.errors import GitReleaseError, Refused
 from gitrelease.schemas import validate

@@ -9,6 +9,7 @@ import pytest
 
 from gitrelease.core.finding import Severity, key_text
 from gitrelease.core.names import MemberId
+from gitrelease.core.patterns import path_matches
 from gitrelease.core.workspace import (
     Action,
     Member,
@@ -22,9 +23,8 @@ from gitrelease.core.workspace import (
     Workspace,
     authorize,
     parse_workspace,
-    path_matches,
-    workspace_problems,
 )
+from gitrelease.core.workspace_problems import workspace_problems
 
 ADMINS = (Role.ADMIN, Role.DAYU_ADMINISTRATOR, Role.TENANT_ADMINISTRATOR)
 

@@ -55,10 +55,11 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Manifest, faults_of, manifest_document, parse_manifest
 from gitrelease.core.patch import patch_of
+from gitrelease.core.patterns import path_matches
 from gitrelease.core.schedule import next_runs, words
 from gitrelease.core.script import parse_script
 from gitrelease.core.status import PACKAGE_SORTS, Packaged, Summary
-from gitrelease.core.workspace import Workspace, parse_workspace, path_matches
+from gitrelease.core.workspace import Workspace, parse_workspace
 from gitrelease.documents import DocumentRefused, canonical_json, dump, parse
 from gitrelease.documents.composing import composed
 from gitrelease.messages import message_of, read_value, value_bytes

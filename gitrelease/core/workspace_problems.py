@@ -1,0 +1,171 @@
+"""What is wrong with a workspace that has the right shape: people who cannot be told apart, rules nobody can meet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from gitrelease.core.finding import Key, Problem, Severity
+from gitrelease.core.names import CONTENT_ENDINGS, WORKSPACE_PATH, MemberId, fold
+from gitrelease.core.workspace import ON_GITHUB, Action, Member, Role, Signatures, Workspace
+
+_FOLDERS = ("jobs/", "scripts/")
+"""Where the files of items lie, but for the workspace."""
+
+
+def workspace_problems(workspace: Workspace) -> list[Problem]:
+    """Find what would make a workspace ambiguous, or lock everybody out of it."""
+    problems: list[Problem] = []
+    problems += _shared(workspace, "id", lambda member: [fold(member.id)])
+    problems += _shared(workspace, "emails", lambda member: [email.casefold() for email in member.emails])
+    problems += _shared(workspace, "keys", lambda member: [" ".join(key.split()[:2]) for key in member.keys])
+    problems += _shared(workspace, "github", lambda member: [member.github] if member.github else [])
+    problems += [
+        Problem(
+            code="member-id",
+            key=("members", member.place, "id"),
+            message=f"{member.id} is what somebody is called who is here through a team only",
+            hint="choose another id",
+        )
+        for member in workspace.members
+        if member.id.startswith(ON_GITHUB)
+    ]
+    problems += _paths_of_nothing(workspace)
+    problems += _unknown_people(workspace)
+    problems += _unresolved_teams(workspace)
+    able = workspace.who_may(Action.APPROVE)
+    needed = max(workspace.review.approvals, workspace.review.rollback_approvals)
+    if len(able) < needed:
+        problems.append(
+            Problem(
+                code="too-few-reviewers",
+                key=("review", "approvals"),
+                message=f"{needed} approvals are asked for, and {len(able)} members may approve",
+                hint="give the role deployer or admin to more members",
+            )
+        )
+    if not workspace.who_may(Action.APPROVE_WORKSPACE):
+        problems.append(
+            Problem(
+                code="no-admin",
+                key=("members",),
+                message="nobody could approve a later change of the workspace",
+                hint="give the role admin to a member",
+            )
+        )
+    names = [fold(target.name) for target in workspace.targets]
+    problems += [
+        Problem(
+            code="target-twice",
+            key=("production", "targets", n, "name"),
+            message=f"two targets are called {workspace.targets[n].name!r}",
+        )
+        for n, name in enumerate(names)
+        if name in names[:n]
+    ]
+    if workspace.review.signatures is Signatures.REQUIRED:
+        problems += [
+            Problem(
+                code="no-key",
+                key=("members",),
+                severity=Severity.WARNING,
+                message=f"{member.id} has no key, and signatures are required: nothing they do will count",
+                hint="add an SSH public key under keys",
+            )
+            for member in workspace.members
+            if not member.keys and member.roles - {Role.VIEWER}
+        ]
+    return problems
+
+
+def _shared(workspace: Workspace, what: str, values: Callable[[Member], Sequence[object]]) -> list[Problem]:
+    """Find a value that two members claim; who they are could then not be told apart."""
+    owners: dict[object, Member] = {}
+    problems = []
+    for member in workspace.members:
+        for value in values(member):
+            other = owners.setdefault(value, member)
+            if other is not member:
+                problems.append(
+                    Problem(
+                        code="member-ambiguous",
+                        key=("members", member.place, what),
+                        message=f"{member.id} has the same {what} as {other.id}",
+                        hint="each belongs to one member only",
+                    )
+                )
+    return problems
+
+
+def _paths_of_nothing(workspace: Workspace) -> list[Problem]:
+    """Find patterns that no file of an item can match: a rule that protects nothing looks like one that does."""
+    problems = []
+    for n, rule in enumerate(workspace.review.required):
+        for m, pattern in enumerate(rule.paths):
+            start = re.split(r"[*?]", pattern, maxsplit=1)[0]
+            is_whole = start == pattern
+            is_file = is_whole and pattern.endswith((".yaml", *CONTENT_ENDINGS))
+            leads = any(start.startswith(top) or top.startswith(start) for top in (*_FOLDERS, WORKSPACE_PATH))
+            if leads and (is_file or not is_whole) and not pattern.endswith("/"):
+                continue
+            folder = pattern.strip("./")
+            known = folder.split("/")[0] in {"jobs", "scripts"}
+            hint = (
+                f"write {folder}/** for all below it"
+                if known and is_whole
+                else "items lie below jobs/ and scripts/"
+            )
+            problems.append(
+                Problem(
+                    code="rule-of-nothing",
+                    key=("review", "required", n, "paths", m),
+                    message=f"{pattern!r} matches no file of any item, so the rule would protect nothing",
+                    hint=hint,
+                )
+            )
+    return problems
+
+
+def _unknown_people(workspace: Workspace) -> list[Problem]:
+    teams = {team.name for team in workspace.teams}
+    problems = []
+    for n, rule in enumerate(workspace.review.required):
+        unknown = [who for who in rule.people if workspace.member(who) is None and who not in teams]
+        problems += [
+            Problem(
+                code="unknown-reviewer",
+                key=("review", "required", n, "from"),
+                message=f"{who!r} is neither a member nor a team of this workspace",
+                hint="add them under members, or mend the spelling",
+            )
+            for who in unknown
+        ]
+        able = [who for who in rule.people if workspace.may(MemberId(who), Action.APPROVE)]
+        if not unknown and len(able) < rule.approvals:
+            problems.append(
+                Problem(
+                    code="rule-cannot-be-met",
+                    key=("review", "required", n),
+                    message=f"the rule asks for {rule.approvals} approvals; {len(able)} of its people may approve",
+                    hint="name more people who are admin or deployer",
+                )
+            )
+    return problems
+
+
+def _unresolved_teams(workspace: Workspace) -> list[Problem]:
+    """Find the teams: only a forge knows who is in one, and no forge that does is built."""
+    places: list[tuple[Key, str]] = [(("members",), team.name) for team in workspace.teams]
+    for n, rule in enumerate(workspace.review.required):
+        named = {team.name for team in workspace.teams} & set(rule.people)
+        places += [(("review", "required", n, "from"), who) for who in rule.people if who in named]
+    return [
+        Problem(
+            code="team-unresolved",
+            key=key,
+            severity=Severity.WARNING,
+            message=f"nobody can tell who is in the team {name}, so it counts for nobody",
+            hint="name its people as members",
+        )
+        for key, name in places
+    ]
