@@ -15,7 +15,7 @@ from gitrelease.core.job import Job
 from gitrelease.core.ledger import Evidence, ForgeKind
 from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
 from gitrelease.core.status import Status, Summary
-from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, permitted
+from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, key_alone, permitted
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
 from gitrelease.forges import Announcement, Course, Forge, Standing, Words
 from gitrelease.pen import Pen
@@ -166,8 +166,8 @@ class Desk:
                 is signed otherwise stops everybody, so for those it is tried.
         """
         member, public = workspace.member(who), self.repo.public_key()
-        keys = {" ".join(key.split()[:2]) for key in member.keys} if member else set()
-        if is_sure and public is not None and " ".join(public.split()[:2]) in keys:
+        keys = {key_alone(key) for key in member.keys} if member else set()
+        if is_sure and public is not None and key_alone(public) in keys:
             return
         if (who, frozenset(keys)) in self._tried:
             return

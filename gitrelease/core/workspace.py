@@ -68,6 +68,11 @@ ON_GITHUB = "github-"
 """How the ids begin of people who are members through a team only; the number of their account follows."""
 
 
+def key_alone(key: str) -> str:
+    """Give an SSH public key without the comment behind it: what two texts of one key have in common."""
+    return " ".join(key.split()[:2])
+
+
 class NotAllowed(GitReleaseError):
     """Somebody wanted to do what none of their roles allows."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from gitrelease.core.finding import Key, Problem, Severity
 from gitrelease.core.names import CONTENT_ENDINGS, WORKSPACE_PATH, MemberId, fold
-from gitrelease.core.workspace import ON_GITHUB, Action, Member, Role, Signatures, Workspace
+from gitrelease.core.workspace import ON_GITHUB, Action, Member, Role, Signatures, Workspace, key_alone
 
 _FOLDERS = ("jobs/", "scripts/")
 """Where the files of items lie, but for the workspace."""
@@ -18,7 +18,7 @@ def workspace_problems(workspace: Workspace) -> list[Problem]:
     problems: list[Problem] = []
     problems += _shared(workspace, "id", lambda member: [fold(member.id)])
     problems += _shared(workspace, "emails", lambda member: [email.casefold() for email in member.emails])
-    problems += _shared(workspace, "keys", lambda member: [" ".join(key.split()[:2]) for key in member.keys])
+    problems += _shared(workspace, "keys", lambda member: [key_alone(key) for key in member.keys])
     problems += _shared(workspace, "github", lambda member: [member.github] if member.github else [])
     problems += [
         Problem(
