@@ -434,12 +434,6 @@ def test_what_is_not_there_is_placed_at_its_parent() -> None:
     assert document.place(("name", "x")) == (1, 7)
 
 
-def test_lines_are_shown_as_they_are() -> None:
-    document = read(PLACES)
-    assert document.line_text(4) == "    type: Shell"
-    assert [document.line_text(number) for number in (0, 7, 8)] == ["", "", ""]
-
-
 def test_two_documents_are_equal_by_what_they_say() -> None:
     assert read("a: 1\n") == read("a: 1\n")
     assert read("a: 1\n") != read("a: 2\n")

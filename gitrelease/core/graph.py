@@ -1,4 +1,4 @@
-"""Graphs: cycles, layers and what comes after.
+"""Graphs: cycles and layers.
 
 A graph is a mapping from each node to the nodes that come after it; one that is only named after another
 counts as well. Every answer depends on the graph alone, not on the order it is written in. Nothing here
@@ -7,7 +7,7 @@ recurses: a chain of jobs may be as long as the workspace is large.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from gitrelease.errors import GitReleaseError
 
@@ -79,24 +79,3 @@ def layers(edges: Edges) -> tuple[tuple[str, ...], ...]:
         assert cycle is not None, "what is left over after sorting holds a cycle"  # noqa: S101
         raise CycleFound(cycle)
     return tuple(found)
-
-
-def downstream(edges: Edges, of: Iterable[str]) -> frozenset[str]:
-    """Give all that comes after these nodes, however far; one of them only if it comes after another."""
-    found: set[str] = set()
-    waiting = list(of)
-    while waiting:
-        for after in edges.get(waiting.pop(), ()):
-            if after not in found:
-                found.add(after)
-                waiting.append(after)
-    return frozenset(found)
-
-
-def turned(edges: Edges) -> dict[str, tuple[str, ...]]:
-    """Turn every edge around: from "is needed by" to "needs", and back."""
-    found: dict[str, set[str]] = {node: set() for node in edges}
-    for node, targets in edges.items():
-        for target in targets:
-            found.setdefault(target, set()).add(node)
-    return {node: tuple(sorted(sources)) for node, sources in sorted(found.items())}

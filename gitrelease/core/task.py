@@ -1,4 +1,4 @@
-"""Tasks: submitted versions, which of them await release, and what number the next one gets."""
+"""Tasks: submitted versions, and which of them await release."""
 
 from __future__ import annotations
 
@@ -108,17 +108,6 @@ def state_of(
         return TaskState.IN_REVIEW, packages[task.commit]
     gone = any(other.supersedes_task(task) for other in newer)
     return (TaskState.SUPERSEDED if gone else TaskState.PENDING), None
-
-
-def next_version(*, recorded: int, settled: int, waiting: Collection[int]) -> int:
-    """Number the next version of an item: one more than any number ever used for it.
-
-    Args:
-        recorded: the number in its record on the main branch, 0 without one.
-        settled: the highest number the archive knows, 0 without one.
-        waiting: the numbers of its task branches.
-    """
-    return highest(recorded=recorded, settled=settled, waiting=waiting) + 1
 
 
 def highest(*, recorded: int, settled: int, waiting: Collection[int]) -> int:

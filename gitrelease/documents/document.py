@@ -67,11 +67,6 @@ class Document:
         line, column = spot.key if found and spot.key else (spot.line, spot.column)
         return line + 1, column + 1
 
-    def line_text(self, number: int) -> str:
-        """Give one line of the file (from 1) without its end; the empty text where there is no such line."""
-        lines = self.text.split("\n")
-        return lines[number - 1] if 1 <= number <= len(lines) else ""
-
     def _nearest(self, key: Key) -> tuple[Spot, bool]:
         spot = self.root
         for part in key:

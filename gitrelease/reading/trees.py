@@ -27,7 +27,7 @@ from gitrelease.core.package import Manifest, parse_manifest
 from gitrelease.core.workspace import Workspace, parse_workspace
 from gitrelease.documents import DocumentRefused, parse
 from gitrelease.errors import GitReleaseError, NotFound
-from gitrelease.repo import BadObject, Entry, EntryKind, Repo, TreeChange, plain
+from gitrelease.repo import BadObject, Entry, Repo, TreeChange, plain
 from gitrelease.schemas import validate
 
 Parsed = TypeVar("Parsed")
@@ -163,13 +163,3 @@ def pins_hold(repo: Repo, content: Content) -> list[str]:
 def guarded_difference(repo: Repo, before: str, after: str) -> list[TreeChange]:
     """Say how two trees differ in what only packages may change."""
     return repo.diff(before, after, GUARDED)
-
-
-def documents_below(repo: Repo, tree: str) -> list[str]:
-    """List the documents of all items that a tree holds; this reads the whole tree."""
-    found = []
-    for top in ("jobs", "scripts"):
-        for entry in repo.list_tree(tree, top, recursive=True):
-            if entry.kind is EntryKind.BLOB and place_of(entry.path).is_document:
-                found.append(entry.path)
-    return found

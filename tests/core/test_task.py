@@ -10,7 +10,7 @@ from gitrelease.core.content import Held
 from gitrelease.core.item import Change
 from gitrelease.core.names import CommitId, MemberId, PackageName, task_id
 from gitrelease.core.people import Actor, Person
-from gitrelease.core.task import Task, TaskState, next_version, state_of
+from gitrelease.core.task import Task, TaskState, highest, state_of
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PACKAGE = PackageName("p")
@@ -103,4 +103,4 @@ def test_the_submitters_are_those_who_can_be_believed_each_once() -> None:
 def test_the_next_number_follows_the_highest_one_and_one_that_skips_ahead_is_ignored(
     recorded: int, settled: int, waiting: list[int], following: int
 ) -> None:
-    assert next_version(recorded=recorded, settled=settled, waiting=waiting) == following
+    assert highest(recorded=recorded, settled=settled, waiting=waiting) + 1 == following
