@@ -13,8 +13,7 @@ from gitrelease.commands.settling import note_results, settle
 from gitrelease.core.ledger import Event, Evidence, ItemResult, Work
 from gitrelease.core.names import LEDGER, Kind, PackageName
 from gitrelease.core.package import Reason
-from gitrelease.core.plan import OutcomeStatus
-from gitrelease.core.status import Status, Summary, concluded
+from gitrelease.core.status import Status, Summary, concluded, conclusion
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.errors import GitReleaseError, HalfDone, RaceLost
 from gitrelease.reading.ledger import Ledger
@@ -161,7 +160,6 @@ def _finish(
 ) -> Applied:
     """Push *finished*, the tag, the archive and the deletions at once; again if a branch moved meanwhile."""
     order = runner.order
-    good = all(result.outcome.status is OutcomeStatus.SUCCESSFUL for result in results)
     summary = None
     if order.summary is not None:
         summary = concluded(order.summary, results, at=runner.desk.now())
@@ -180,7 +178,7 @@ def _finish(
         return Applied(
             work=order.work,
             package=order.package,
-            status=Status.SUCCESSFUL if good else Status.FAILED,
+            status=conclusion(result.outcome.status for result in results),
             results=results,
             note=note,
             summary=summary,

@@ -13,7 +13,6 @@ from gitrelease.commands.runner import Runner, TakenOver
 from gitrelease.core.ledger import ItemResult
 from gitrelease.core.names import ItemKey
 from gitrelease.core.plan import (
-    FAILING,
     Digest,
     Outcome,
     OutcomeStatus,
@@ -45,7 +44,7 @@ def bring_in_line(
         HalfDone: the target did not answer within the lease.
     """
     outcomes = _settled_before(plan)
-    failed = {item for item, outcome in outcomes.items() if outcome.status in FAILING}
+    failed = {item for item, outcome in outcomes.items() if outcome.status.is_failure}
     groups = in_order(plan.changes)
     if target.is_transactional:
         groups = [[change for group in groups for change in group]]
@@ -73,7 +72,7 @@ def bring_in_line(
         done = _call(runner, target, ready, lease=lease)
         state = done.state
         outcomes.update(done.outcomes)
-        failed |= {item for item, outcome in done.outcomes.items() if outcome.status in FAILING}
+        failed |= {item for item, outcome in done.outcomes.items() if outcome.status.is_failure}
     results = [
         ItemResult(
             item=item,
@@ -130,11 +129,17 @@ def _call(runner: Runner, target: Target, changes: Sequence[TargetChange], *, le
         return _failed(target, changes, wrong.message)
     except Exception as wrong:  # noqa: BLE001 - a target is anyone's code, and its failure is a result
         return _failed(target, changes, f"{type(wrong).__name__}: {wrong}")
-    unsaid = [change for change in changes if change.item not in done.outcomes]
+    asked = {change.item for change in changes}
+    said = {item: outcome for item, outcome in done.outcomes.items() if item in asked and _is_final(outcome)}
+    unsaid = [change for change in changes if change.item not in said]
     if unsaid:
-        lost = _failed(target, unsaid, "the target did not say what became of it")
-        done = replace(done, outcomes={**done.outcomes, **lost.outcomes})
-    return done
+        said.update(_failed(target, unsaid, "the target did not say what became of it").outcomes)
+    return replace(done, outcomes=said)
+
+
+def _is_final(outcome: Outcome) -> bool:
+    """Say whether an answer says what became of an item; "pending" does not, and a ledger cannot end with it."""
+    return outcome.status is OutcomeStatus.SUCCESSFUL or outcome.status.is_failure
 
 
 def _aside(deploy: Callable[[], Deployed]) -> Future[Deployed]:

@@ -30,7 +30,7 @@ from gitrelease.core.names import (
     task_ref,
 )
 from gitrelease.core.package import Manifest
-from gitrelease.core.plan import FAILING, OutcomeStatus
+from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Summary, restated, summary_document
 from gitrelease.messages import message_of, value_bytes
 from gitrelease.reading.packages import open_packages
@@ -80,7 +80,7 @@ def _mended(runner: Runner, plans: Mapping[str, TargetPlan], results: Sequence[I
     well: dict[PackageName, dict[ItemKey, OutcomeStatus]] = {}
     for result in results:
         held = plans[result.target].held.get(result.item)
-        if held is None or held.package in {None, runner.order.package} or held.status not in FAILING:
+        if held is None or held.package in {None, runner.order.package} or not held.status.is_failure:
             continue
         # A newer version takes the place of one that failed, however it fares itself.
         is_newer = result.version > held.version
@@ -95,10 +95,10 @@ def _failing(runner: Runner, results: Sequence[ItemResult]) -> frozenset[ItemKey
     """Say which of these items some target, of this work or not, does not hold as it should."""
     made = {(result.item, result.target): result.outcome.status for result in results}
     items = {item for item, _ in made}
-    found = {item for (item, _), status in made.items() if status in FAILING}
+    found = {item for (item, _), status in made.items() if status.is_failure}
     for settings in read_workspace(runner.desk.repo, runner.tree).targets:
         for item, holding in runner.holdings.of(settings.name, items).items():
-            if (item, settings.name) not in made and holding.status in FAILING:
+            if (item, settings.name) not in made and holding.status.is_failure:
                 found.add(item)
     return frozenset(found)
 

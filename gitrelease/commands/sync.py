@@ -18,7 +18,7 @@ from gitrelease.core.finding import Severity
 from gitrelease.core.ledger import Event, Evidence, ItemResult, Receipt, Work
 from gitrelease.core.names import LEDGER, CommitId, ItemKey, PackageName, task_ref
 from gitrelease.core.package import Reason
-from gitrelease.core.plan import FAILING, mapping_digest
+from gitrelease.core.plan import mapping_digest
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import Action, TargetSettings
 from gitrelease.errors import Exit, GitReleaseError, HalfDone, NotFound, RaceLost, Refused
@@ -300,7 +300,7 @@ def _retry(desk: Desk, now: Situation) -> WorkOrder | None:
     for settings in now.ledger.workspace.targets:
         standing = now.ledger.holdings.standing(settings.name)
         held = now.ledger.holdings.of(settings.name, standing.behind if standing else ())
-        failed = (item for item, holding in held.items() if holding.status in FAILING)
+        failed = (item for item, holding in held.items() if holding.status.is_failure)
         behind.update(dict.fromkeys(failed))
     if not behind:
         return None

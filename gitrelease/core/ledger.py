@@ -21,7 +21,7 @@ from gitrelease.core.names import (
     shard,
 )
 from gitrelease.core.package import Reason
-from gitrelease.core.plan import FAILING, Digest, Outcome, OutcomeStatus
+from gitrelease.core.plan import Digest, Outcome, OutcomeStatus
 
 
 class Event(StrEnum):
@@ -228,7 +228,7 @@ def behind_after(last: TargetStanding | None, results: Iterable[ItemResult]) -> 
     behind = set(last.behind if last else ())
     for result in results:
         behind.discard(result.item)
-        if result.outcome.status in FAILING:
+        if result.outcome.status.is_failure:
             behind.add(result.item)
     return tuple(sorted(behind))
 

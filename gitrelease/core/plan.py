@@ -110,12 +110,15 @@ class OutcomeStatus(StrEnum):
     SUPERSEDED = "superseded"
     DRIFTED = "drifted"
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it leaves a target behind: it does not hold of the item what was approved."""
+        return self in {OutcomeStatus.FAILED, OutcomeStatus.SKIPPED, OutcomeStatus.DRIFTED}
 
-FAILING = frozenset({OutcomeStatus.FAILED, OutcomeStatus.SKIPPED, OutcomeStatus.DRIFTED})
-"""What leaves a target behind: it does not hold of the item what was approved."""
-
-FINE = frozenset({OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED})
-"""What nobody has to look after: it was released, or something newer was."""
+    @property
+    def is_fine(self) -> bool:
+        """Whether nobody has to look after it: it was released, or something newer was."""
+        return self in {OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED}
 
 
 @dataclass(frozen=True, kw_only=True)

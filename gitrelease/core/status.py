@@ -15,7 +15,7 @@ from gitrelease.core.ledger import Event, ItemResult
 from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, item_key, package_name
 from gitrelease.core.package import Purpose, Reason
 from gitrelease.core.people import Person
-from gitrelease.core.plan import FINE, Outcome, OutcomeStatus
+from gitrelease.core.plan import Outcome, OutcomeStatus
 from gitrelease.core.review import Opinion, Review, Say, Verdict
 
 Parsed = TypeVar("Parsed")
@@ -48,6 +48,11 @@ class StartupStatus(StrEnum):
     NOT_APPLICABLE = "not-applicable"
 
 
+def conclusion(outcomes: Iterable[OutcomeStatus]) -> Status:
+    """Say how a release ended, from what became of its items."""
+    return Status.SUCCESSFUL if all(outcome.is_fine for outcome in outcomes) else Status.FAILED
+
+
 def status_of(
     *,
     event: Event | None,
@@ -60,7 +65,7 @@ def status_of(
     """Say where a package stands, from what the ledger, the archive, git and the forge hold."""
     match event:
         case Event.FINISHED:
-            return Status.SUCCESSFUL if all(outcome in FINE for outcome in outcomes) else Status.FAILED
+            return conclusion(outcomes)
         case Event.REFUSED:
             return Status.REFUSED
         case Event.STARTED | Event.ALIVE:
@@ -234,11 +239,10 @@ def concluded(begun: Summary, results: Sequence[ItemResult], *, at: datetime | N
         )
         for one in begun.items
     )
-    good = all(result.outcome.status is OutcomeStatus.SUCCESSFUL for result in results)
     approvals = [view.person for view in begun.approvals if view.verdict == "approved"]
     return replace(
         begun,
-        status=Status.SUCCESSFUL if good else Status.FAILED,
+        status=conclusion(result.outcome.status for result in results),
         missing=(),
         reasons=(),
         items=items,
@@ -253,8 +257,7 @@ def restated(summary: Summary, mended: Mapping[ItemKey, OutcomeStatus]) -> Summa
         replace(one, release=mended[one.item], error=None) if one.item in mended else one
         for one in summary.items
     )
-    good = all(one.release in FINE for one in items)
-    return replace(summary, items=items, status=Status.SUCCESSFUL if good else Status.FAILED)
+    return replace(summary, items=items, status=conclusion(one.release for one in items))
 
 
 def person_document(person: Person | None) -> dict[str, object] | None:

@@ -25,9 +25,9 @@ from gitrelease.core.ledger import (
 )
 from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, TreeId
 from gitrelease.core.package import Manifest
-from gitrelease.core.plan import FAILING, FINE, Digest, OutcomeStatus, mapping_digest
+from gitrelease.core.plan import Digest, OutcomeStatus, mapping_digest
 from gitrelease.core.review import Verdict
-from gitrelease.core.status import ApprovalView, Status, Summary, approval_views, concluded
+from gitrelease.core.status import ApprovalView, Status, Summary, approval_views, concluded, conclusion
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.reading.deployables import all_states, mappings_of, read_deployable
 from gitrelease.reading.holdings import Holdings
@@ -216,7 +216,7 @@ class Accounts:
             if outcome.deployed != wanted:
                 why = f"deployed other bytes of {result.item} to {result.target} than its manifest gives"
                 yield Fault(promise=1, why=why)
-        elif outcome.status not in FAILING:
+        elif not outcome.status.is_failure:
             yield Fault(promise=4, why=f"is finished, and {result.item} is {outcome.status}")
         elif outcome.deployed == wanted:
             self.unexplained.pop(key, None)
@@ -284,10 +284,10 @@ class Accounts:
         mended: dict[PackageName, set[ItemKey]] = {}
         for key, result in results.items():
             last = held.get(key)
-            if last is None or last.package in {None, receipt.package} or last.status not in FAILING:
+            if last is None or last.package in {None, receipt.package} or not last.status.is_failure:
                 continue
             # A newer version takes the place of one that failed, however it fares itself.
-            is_better = result.outcome.status not in FAILING or result.version > last.version
+            is_better = not result.outcome.status.is_failure or result.version > last.version
             if is_better and last.package is not None:
                 mended.setdefault(last.package, set()).add(result.item)
         for package, items in mended.items():
@@ -314,8 +314,7 @@ def _is_restated(old: Summary, new: Summary, mended: Collection[ItemKey]) -> boo
     for one, other in zip(old.items, new.items, strict=True):
         if other == one:
             continue
-        is_well = other.release in FINE and replace(one, release=other.release, error=None) == other
+        is_well = other.release.is_fine and replace(one, release=other.release, error=None) == other
         if one.item not in mended or not is_well:
             return False
-    good = all(one.release in FINE for one in new.items)
-    return new.status is (Status.SUCCESSFUL if good else Status.FAILED)
+    return new.status is conclusion(one.release for one in new.items)

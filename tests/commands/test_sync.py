@@ -515,14 +515,14 @@ def test_one_failure_skips_only_what_depends_on_it_and_retry_brings_it(mill: Sho
 
 def test_what_a_target_does_not_speak_of_failed(mill: Shop, plant: Plant) -> None:
     mill.person("sync").sync()
-    plant.keeps_silent = frozenset({"orders"})
-    merged(mill, orders("two"), "orders", name="first")
+    plant.keeps_silent, plant.puts_off = frozenset({"orders"}), frozenset({"a"})
+    merged(mill, {"jobs/sales/a.job.yaml": job_yaml("a"), **orders("two")}, "a", "orders", name="first")
     (one,) = mill.person("sync").sync().packages
-    assert [(result.outcome.status, result.outcome.error) for result in one.results] == [
+    assert [(result.outcome.status, result.outcome.error) for result in one.results] == 2 * [
         (OutcomeStatus.FAILED, "the target did not say what became of it")
     ]
-    plant.keeps_silent = frozenset()
-    # It had taken the item, and nobody deploys it twice.
+    plant.keeps_silent = plant.puts_off = frozenset()
+    # It had taken the items, and nobody deploys them twice.
     calls = list(plant.calls)
     assert mill.person("sync").sync(retry=True).exit is Exit.DONE
     assert plant.calls == calls

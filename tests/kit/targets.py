@@ -44,6 +44,8 @@ class Plant:
     """Items it does not take, by name."""
     keeps_silent: frozenset[str] = frozenset()
     """Items of which it does not say what became of them, by name."""
+    puts_off: frozenset[str] = frozenset()
+    """Items of which it says that they are still to come, though it has them."""
     breaks: str | None = None
     """What it says when a call breaks down as a whole."""
     cannot_hold: frozenset[str] = frozenset()
@@ -156,7 +158,12 @@ class PlantTarget:
                 for change in changes
             }
         said = {item: outcome for item, outcome in outcomes.items() if item.name not in plant.keeps_silent}
-        return Deployed(outcomes=said, state=self.state())
+        pending = {
+            item: replace(outcome, status=OutcomeStatus.PENDING)
+            for item, outcome in said.items()
+            if item.name in plant.puts_off
+        }
+        return Deployed(outcomes=said | pending, state=self.state())
 
     def _write(self, change: TargetChange) -> Outcome:
         plant = self._plant
