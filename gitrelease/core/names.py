@@ -242,6 +242,15 @@ def manifest_path(package: PackageName) -> str:
     return f"packages/{shard(package)}/{package}.yaml"
 
 
+def package_at(path: str) -> PackageName | None:
+    """Read a package's name off the path of its manifest; nothing where no manifest lies there."""
+    try:
+        name = package_name(path.rpartition("/")[2].removesuffix(".yaml"))
+    except NameRefused:
+        return None
+    return name if manifest_path(name) == path else None
+
+
 def record_path(item: ItemKey) -> str:
     """Say where the record of an item lies; two names that fold alike share one path, so git lets one of them in."""
     return f"items/{item.kind}/{shard(item.name)}/{fold(item.name)}.yaml"

@@ -29,7 +29,7 @@ from gitrelease.core.names import (
     PackageName,
     branch,
     is_guarded,
-    manifest_path,
+    package_at,
     package_name,
 )
 from gitrelease.core.package import Reason
@@ -143,13 +143,8 @@ def _main_step(push: Push, commit: Commit, approved: Approved) -> tuple[MainStep
 
 
 def _packages_brought(changes: Iterable[TreeChange]) -> list[PackageName]:
-    found = []
-    for change in changes:
-        if change.before is None and change.after is not None and change.path.startswith("packages/"):
-            name = package_name(change.path.rpartition("/")[2].removesuffix(".yaml"))
-            if manifest_path(name) == change.path:
-                found.append(name)
-    return found
+    added = [change.path for change in changes if change.before is None and change.after is not None]
+    return [name for name in map(package_at, added) if name is not None]
 
 
 # Production.

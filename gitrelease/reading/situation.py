@@ -22,8 +22,7 @@ from gitrelease.core.names import (
     TaskId,
     TreeId,
     branch,
-    manifest_path,
-    package_name,
+    package_at,
     task_ref,
 )
 from gitrelease.core.package import Reason
@@ -252,19 +251,10 @@ def _beyond(repo: Repo, ledger: Ledger, main: CommitId) -> Sequence[tuple[Packag
     found = []
     for commit, paths in repo.introduced(main, added):
         for path in paths:
-            name = _named(path)
+            name = package_at(path)
             if name is not None and commit.parents and not _refused(ledger, name):
                 found.append((name, commit.id, commit.parents[0]))
     return found
-
-
-def _named(path: str) -> PackageName | None:
-    """Read a package's name off its manifest's path; a file that is no manifest is an unapproved change."""
-    try:
-        name = package_name(path.rpartition("/")[2].removesuffix(".yaml"))
-    except GitReleaseError:
-        return None
-    return name if manifest_path(name) == path else None
 
 
 def _refused(ledger: Ledger, name: PackageName) -> bool:

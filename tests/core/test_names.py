@@ -22,6 +22,7 @@ from gitrelease.core.names import (
     item_name,
     main_file,
     manifest_path,
+    package_at,
     package_name,
     package_ref,
     place_of,
@@ -193,6 +194,23 @@ def test_paths_of_manifests_and_records_are_spread_by_the_folded_name() -> None:
     assert record_path(ORDERS) == "items/job/1c/orders.yaml"
     assert record_path(item_key("job/Orders")) == record_path(ORDERS)
     assert record_path(item_key("script/orders")) == "items/script/1c/orders.yaml"
+
+
+@pytest.mark.parametrize(
+    ("path", "package"),
+    [
+        ("packages/1c/Orders.yaml", "Orders"),
+        ("packages/1d/Orders.yaml", None),
+        ("packages/1c/Orders.yml", None),
+        ("packages/1c/Orders", None),
+        ("packages/1c/x/Orders.yaml", None),
+        ("items/1c/Orders.yaml", None),
+        ("packages/1c/no package.yaml", None),
+        ("packages/1c/.yaml", None),
+    ],
+)
+def test_a_manifest_is_known_by_its_path(path: str, package: str | None) -> None:
+    assert package_at(path) == package
 
 
 @pytest.mark.parametrize(
