@@ -18,7 +18,7 @@ from gitrelease.commands.release import (
     same_package,
     with_reviewers,
 )
-from gitrelease.core.item import ItemState, change_between, document_path
+from gitrelease.core.item import ItemState, change_of, document_path
 from gitrelease.core.names import (
     BlobId,
     CommitId,
@@ -186,7 +186,7 @@ def _freeze(
     edits: dict[str, BlobId | None] = dict.fromkeys(state.files if state else ())
     edits.update(files)
     tree = desk.repo.write_tree(desk.repo.tree_of(now.main), edits)
-    change = change_between(state, after_exists=bool(files))
+    change = change_of(was=state is not None and state.exists, is_=bool(files))
     return desk.pen.commit(
         desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words)
     )

@@ -11,7 +11,7 @@ from gitrelease.commands import Desk, until_first
 from gitrelease.commands.refusals import HeldUnapproved
 from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
 from gitrelease.core.finding import Finding, has_errors
-from gitrelease.core.item import Change, ItemState, change_between, document_path
+from gitrelease.core.item import Change, ItemState, change_of, document_path
 from gitrelease.core.names import (
     ARCHIVE,
     BlobId,
@@ -368,7 +368,7 @@ def _version(
             f"`gitrelease submit {item} --delete`",
         )
     raw = item_files(source, document)
-    change = change_between(state, after_exists=True)
+    change = change_of(was=state is not None and state.exists, is_=True)
     files = {**raw, document: _numbered(raw[document], document, number)}
     if state is not None and state.exists:
         same = {**raw, document: _numbered(raw[document], document, state.version)}

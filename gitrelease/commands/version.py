@@ -13,7 +13,7 @@ from gitrelease.commands.compare import side_of
 from gitrelease.core.archive import SettledTask, Settlement
 from gitrelease.core.compare import Comparison, compare_item
 from gitrelease.core.content import Held
-from gitrelease.core.item import Change, Record, change_between, document_path, parse_record
+from gitrelease.core.item import Change, Record, change_of, document_path, parse_record
 from gitrelease.core.names import (
     WORKSPACE_PATH,
     BlobId,
@@ -312,7 +312,7 @@ def _released_info(
         submitter = task.submitter.person
     elif planned is not None and planned.submitters:
         submitter = Person(id=planned.submitters[0])
-    change = planned.change if planned else change_between(None, after_exists=record.state.exists)
+    change = planned.change if planned else change_of(was=False, is_=record.state.exists)
     description = task.description if task else ""
     if record.package is None:
         description = "taken over at the beginning, not reviewed"

@@ -14,7 +14,7 @@ from enum import Enum
 from itertools import chain
 from typing import TypeAlias, TypeVar
 
-from gitrelease.core.item import Change
+from gitrelease.core.item import Change, change_of
 from gitrelease.core.job import Job, meaning
 from gitrelease.core.names import JOB_ENDING, ItemKey, Kind, place_of
 from gitrelease.core.patch import Patch, alike, patch_of
@@ -98,7 +98,7 @@ def compare_item(item: ItemKey, before: Side, after: Side) -> ItemComparison | N
     if not patch.text:
         return None
     found = tuple(_differences_of(before, after))
-    change = _change(was=before.exists, is_=after.exists)
+    change = change_of(was=before.exists, is_=after.exists)
     return ItemComparison(
         item=item,
         change=change,
@@ -122,7 +122,7 @@ def _differences_of(before: Side, after: Side) -> Iterator[FieldDifference]:
     for part in sorted(old.keys() | new.keys()):
         sides = [(side, parts[part]) for side, parts in ((before, old), (after, new)) if part in parts]
         where: tuple[Step, ...] = (*part[:1], *(Named(name=name) for name in part[1:]))
-        change = _change(was=part in old, is_=part in new)
+        change = change_of(was=part in old, is_=part in new)
         if not all(path in side.documents for side, path in sides):
             if len({side.files[path] for side, path in sides}) == len(sides):
                 yield FieldDifference(key=where or (sides[-1][1],), change=change)
@@ -159,12 +159,6 @@ def _meaning(side: Side, path: str) -> Mapping[str, object]:
     if not place.is_document:
         del meant["directory"]  # a subjob is where its job is
     return meant
-
-
-def _change(*, was: bool, is_: bool) -> Change:
-    if was == is_:
-        return Change.MODIFY
-    return Change.ADD if is_ else Change.DELETE
 
 
 # Values: two documents, key by key.
@@ -323,7 +317,7 @@ def _both(
     return {
         part: None
         if part in before and part in after and part not in touched
-        else _change(was=part in before, is_=part in after)
+        else change_of(was=part in before, is_=part in after)
         for part in dict.fromkeys((*before, *after))
     }
 

@@ -69,11 +69,11 @@ def document_path(paths: Iterable[str]) -> str | None:
     return next((path for path in paths if place_of(path).is_document), None)
 
 
-def change_between(before: ItemState | None, after_exists: bool) -> Change:  # noqa: FBT001 - reads well at its only use
-    """Name what happens to an item between a state and a version that has files, or none."""
-    if not after_exists:
+def change_of(*, was: bool, is_: bool) -> Change:
+    """Name what happens to an item, or a part of one, by whether it was there before and is afterwards."""
+    if not is_:
         return Change.DELETE
-    return Change.MODIFY if before is not None and before.exists else Change.ADD
+    return Change.MODIFY if was else Change.ADD
 
 
 def files_problems(item: ItemKey, paths: Iterable[str]) -> list[Problem]:

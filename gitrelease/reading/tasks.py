@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gitrelease.archiving import Archive
 from gitrelease.core.content import Held
-from gitrelease.core.item import Change, ItemState
+from gitrelease.core.item import Change, ItemState, change_of
 from gitrelease.core.names import (
     SUBMIT,
     CommitId,
@@ -222,7 +222,7 @@ def _read(
     # What the change leaves alone belongs to the version as well: a script whose content did not change.
     unchanged = {path: entry for path, entry in ground.files.items() if path not in before}
     files = _present(before, unchanged), _present(after, unchanged)
-    change = Change.ADD if not files[0] else Change.MODIFY if files[1] else Change.DELETE
+    change = change_of(was=bool(files[0]), is_=bool(files[1]))
     trailers = _trailers(commit.message)
     if trailers.get("Item", str(id_.item)) != str(id_.item):
         return Reason(code="task-item", message=f"{id_} says it is of {trailers['Item']}")
