@@ -17,7 +17,7 @@ PACKAGE = ROOT / "gitrelease"
 LAYERS = (
     ("errors",),
     ("core",),
-    ("documents", "repo", "secrets"),
+    ("documents", "repo", "secrets", "notes"),
     ("schemas", "pen", "signers"),
     ("checking", "messages"),
     ("archiving",),

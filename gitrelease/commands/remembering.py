@@ -22,6 +22,7 @@ from zoneinfo import TZPATH
 
 import gitrelease
 from gitrelease.core.finding import Finding, Severity
+from gitrelease.notes import write_note
 from gitrelease.schemas import kinds, schema_text
 
 LEAST = 200
@@ -59,15 +60,9 @@ class Memory:
         if len(findings) > MOST_FINDINGS:
             return
         body = json.dumps([checked, [astuple(one) for one in findings]]).encode()
-        temporary = self.folder / f"{key}.{os.getpid()}"
+        if not write_note(self.folder / key, sha256(body).hexdigest().encode() + b"\n" + body):
+            return
         with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(sha256(body).hexdigest().encode() + b"\n" + body)
-                temporary.replace(self.folder / key)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
             newest = sorted(self.folder.iterdir(), key=lambda file: -file.stat().st_mtime_ns)
             for old in newest[MOST_RESULTS:]:
                 old.unlink(missing_ok=True)

@@ -9,9 +9,7 @@ others push, none. To begin at the trust root instead needs no milestone and no 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import gitrelease
 from gitrelease.core.ledger import Event
 from gitrelease.core.names import CommitId, ItemKey, ItemName, Kind, PackageName, RefName
 from gitrelease.core.plan import Digest
+from gitrelease.notes import write_note
 from gitrelease.reading.broken import MALFORMED
 from gitrelease.reading.ledger import receipt_of
 from gitrelease.reading.replay import Known, Past, at_root
@@ -63,16 +62,7 @@ def keep(repo: Repo, milestone: Milestone) -> None:
     is_whole = past.begun is None and past.coming is None and past.receipt == receipt_of(past.at)
     if repo.is_direct or past.broken or past.forged or not is_whole:
         return
-    file = _file(repo)
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(json.dumps(_document(milestone)), encoding="utf-8")
-            temporary.replace(file)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+    write_note(_file(repo), json.dumps(_document(milestone)).encode())
 
 
 def _file(repo: Repo) -> Path:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gitrelease.core.plan import Digest
+from gitrelease.notes import write_note
 
 LIMIT = 64 * 1024 * 1024
 """How many bytes a file may have; nothing of ours comes near, and what somebody else puts there is not our memory's."""
@@ -284,14 +285,7 @@ class Memory:
             path: [*known.stamp, known.digest, known.since, known.is_sure]
             for path, known in sorted(self._all().items())
         }
-        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        try:
-            self._file.parent.mkdir(exist_ok=True)
-            temporary.write_text(json.dumps({"format": 1, "files": files}), encoding="utf-8")
-            temporary.replace(self._file)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
+        write_note(self._file, json.dumps({"format": 1, "files": files}).encode())
         self._is_new = False
 
     def _microseconds(self) -> int:
