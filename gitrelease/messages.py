@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from gitrelease.errors import GitReleaseError
+from gitrelease.repo import plain
 from gitrelease.schemas import value_problems
 
 Parsed = TypeVar("Parsed")
@@ -81,7 +82,7 @@ def _text(document: Mapping[str, object]) -> str:
 
 def _read(text: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str) -> Parsed:
     try:
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = strict_json(text)
         if _MAYBE_HALF.search(text):
             json.dumps(
                 value, ensure_ascii=False
@@ -99,13 +100,24 @@ def _read(text: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str
         raise MessageRefused(f"{of} carries a value that gitrelease cannot read ({wrong})") from wrong
 
 
+def strict_json(text: str) -> object:
+    """Read JSON that every reader takes for the same: no key stands twice, and NaN is no number.
+
+    Raises:
+        ValueError: it is not.
+        RecursionError: it is nested too deeply.
+    """
+    return cast("object", json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant))
+
+
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a key that stands twice: two readers could take different ones."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key stands twice")
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise ValueError(f"the key {plain(twice)!r} stands twice")
     return value
 
 
 def _no_constant(text: str) -> object:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is no number in JSON")

@@ -26,6 +26,7 @@ from gitrelease.core.names import (
 from gitrelease.core.script import content_ending
 from gitrelease.documents import dump, parse, set_version
 from gitrelease.errors import GitReleaseError, NotFound, NotYetBuilt, Refused, UsageError
+from gitrelease.messages import strict_json
 from gitrelease.reading.sources import WorkingTree
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import plain
@@ -214,7 +215,7 @@ def _body(data: bytes, name: str) -> Mapping[str, object]:
             f"{name}:{line}: the byte 0x{data[problem.start]:02x} is not UTF-8", hint=_AGAIN
         ) from problem
     try:
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = strict_json(text)
     except json.JSONDecodeError as problem:
         raise ExportUnreadable(
             f"{name}:{problem.lineno}:{problem.colno}: no JSON: {problem.msg}", hint=_AGAIN
@@ -224,19 +225,6 @@ def _body(data: bytes, name: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise ExportUnreadable(f"{name} holds no JSON object", hint=_AGAIN)
     return value
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise ValueError(f"the key {plain(twice)!r} stands twice")
-    return value
-
-
-def _no_constant(text: str) -> object:
-    raise ValueError(f"{text} is no number in JSON")
 
 
 # Writing it.
