@@ -139,6 +139,8 @@ def test_nothing_that_a_terminal_obeys_or_hides_comes_through() -> None:
         r"evil\x1b[2J\x07\x0d\x0a\x09name\u202egnp.\u2066\u200bx\ufeff\x9b31m\x7f\udcff\U000e0041"
         " https://host/x"
     )
+    assert clean("\u0601\u2065\U000e0002") == r"\u0601\u2065\U000e0002"
+    assert documents.dumped("\u0601\u2065\U000e0002") == '"\\u0601\\u2065\\udb40\\udc02"\n'
     assert clean("订单_日报 größer naïve 👍🏽") == "订单_日报 größer naïve 👍🏽"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +16,7 @@ from gitrelease.core.review import Verdict
 from gitrelease.core.status import person_document, summary_document, time_text
 from gitrelease.core.task import TaskStanding
 from gitrelease.errors import GitReleaseError
+from gitrelease.render.text import is_obeyed
 
 if TYPE_CHECKING:
     from gitrelease.commands.check import CheckResult
@@ -40,18 +40,13 @@ if TYPE_CHECKING:
 Value = Mapping[str, object]
 Shown = TypeVar("Shown")
 
-# JSON lets these stand as they are, and a terminal obeys or hides them; escaped they mean the same.
-_OBEYED = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]"
-)
-_PLANE_14 = re.compile("[\U000e0000-\U000e007f]")
-
 
 def dumped(value: object) -> str:
     """Write JSON for machines that people can read; safe on a terminal, and the same value when read back."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    text = _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return _PLANE_14.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n"
+    # JSON lets these stand as they are, and a terminal obeys or hides them; escaped they mean the same.
+    obeyed = {ord(one): json.dumps(one)[1:-1] for one in set(text) if is_obeyed(one) and one != "\n"}
+    return (text.translate(obeyed) if obeyed else text) + "\n"
 
 
 def time(at: datetime | None) -> str | None:

@@ -14,6 +14,8 @@ from functools import lru_cache
 _URL_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 # Controls, formatting (bidi, zero width), lone surrogates, and separators of lines and paragraphs.
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Not assigned, and hidden all the same: they stand between formatting characters.
+_HIDDEN = re.compile("[\u2065\U000e0000-\U000e007f]")
 ELLIPSIS = "…"
 
 
@@ -35,9 +37,12 @@ def _clean(text: str, *, keep: str) -> str:
         text = _URL_SECRET.sub("", text)
     if text.isprintable():
         return text
-    return "".join(
-        spelled_out(one) if unicodedata.category(one) in _OBEYED and one not in keep else one for one in text
-    )
+    return "".join(spelled_out(one) if is_obeyed(one) and one not in keep else one for one in text)
+
+
+def is_obeyed(character: str) -> bool:
+    """Say whether a terminal does something with a character, or hides it, where people expect to see it."""
+    return unicodedata.category(character) in _OBEYED or _HIDDEN.fullmatch(character) is not None
 
 
 def spelled_out(character: str) -> str:
