@@ -124,12 +124,10 @@ class Runner:
         Raises:
             RaceLost: the ledger is not where this runner left it any more, or another ref moved.
         """
-        kept = () if receipt.holdings is None else (receipt.holdings,)
-        judged = () if receipt.evidence is None else receipt.evidence.commits
         made = self.desk.pen.commit(
             self.desk.repo,
             tree=self.tree,
-            parents=tuple(dict.fromkeys((self.tip, *kept, *judged))),
+            parents=tuple(dict.fromkeys((self.tip, *receipt.keeps))),
             message=message_of(receipt.subject, receipt_document(receipt)),
         )
         self.desk.repo.push([RefMove(ref=LEDGER, new=made, expected=self.tip), *also])

@@ -121,10 +121,48 @@ class Receipt:
         return self.event in {Event.STARTED, Event.ALIVE}
 
     @property
+    def keeps(self) -> tuple[CommitId, ...]:
+        """The commits that are its parents beside the receipt before it, so that any clone has them."""
+        lists = () if self.holdings is None else (self.holdings,)
+        return (*lists, *(() if self.evidence is None else self.evidence.commits))
+
+    @property
+    def about(self) -> tuple[object, ...]:
+        """What is one work from its beginning to its end."""
+        return self.work, self.package, self.items, self.targets
+
+    @property
     def subject(self) -> str:
         """One line for people who read the branch with git."""
         what = f"package {self.package}" if self.package else (self.work or "the ledger")
         return f"{self.event} {what}"
+
+
+def does_not_follow(receipt: Receipt, begun: Receipt | None) -> list[str]:
+    """Say what keeps a receipt from standing after others, in words that end a sentence about it.
+
+    Args:
+        receipt: the receipt, any but the first.
+        begun: what began the work that is not finished, or goes on with it; None where all is finished.
+    """
+    faults = []
+    match receipt.event:
+        case Event.ROOT:
+            faults.append("is a second trust root")
+        case Event.STARTED | Event.REFUSED if begun is not None:
+            faults.append(f"begins something else while {begun.subject!r} is not finished")
+        case Event.ALIVE | Event.FINISHED if begun is None:
+            faults.append("goes on with what was never started")
+        case Event.ALIVE | Event.FINISHED if begun is not None and receipt.about != begun.about:
+            faults.append(f"goes on with other work than was begun: {begun.subject!r}")
+    if receipt.event is not Event.ROOT and (receipt.work is Work.PACKAGE) != (receipt.package is not None):
+        faults.append("does not say what work it is about")
+    names_evidence = receipt.event in {Event.STARTED, Event.REFUSED} and receipt.package is not None
+    if names_evidence != (receipt.evidence is not None):
+        faults.append(
+            "gives evidence of nothing" if receipt.evidence else "gives no evidence of the approval"
+        )
+    return faults
 
 
 def _index(*parts: str) -> str:

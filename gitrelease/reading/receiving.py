@@ -20,7 +20,7 @@ from gitrelease.core.guarding import (
     TagFacts,
     Written,
 )
-from gitrelease.core.ledger import Event, Receipt
+from gitrelease.core.ledger import Receipt, does_not_follow
 from gitrelease.core.moves import Move, RefKind, Step
 from gitrelease.core.names import (
     DEPLOY,
@@ -170,28 +170,15 @@ def _receipt(push: Push, before: Commit, commit: Commit) -> Written:
         receipt = receipt_of(commit)
     except GitReleaseError as wrong:
         return replace(written, fault=f"{commit.id:.7} is no receipt: {wrong.message}")
-    return replace(
-        written, fault=_does_not_follow(ledger.receipt, before, receipt, commit), named=receipt.runner
-    )
+    return replace(written, fault=_fault(ledger.receipt, before, receipt, commit), named=receipt.runner)
 
 
-def _does_not_follow(last: Receipt, before: Commit, receipt: Receipt, commit: Commit) -> str | None:
-    """Say why a receipt does not follow from the one before it; `verify` asks more."""
-    what = f"the receipt {commit.id:.7}"
-    holdings = () if receipt.holdings is None else (receipt.holdings,)
-    evidence = () if receipt.evidence is None else receipt.evidence.commits
-    if commit.parents != tuple(dict.fromkeys((before.id, *holdings, *evidence))):
-        return f"{what} does not have as parents what it says it rests on"
-    match receipt.event:
-        case Event.ROOT:
-            return f"{what} is a second trust root"
-        case Event.STARTED | Event.REFUSED if last.is_open:
-            return f"{what} begins something else while {last.subject!r} is not finished"
-        case Event.ALIVE | Event.FINISHED if not last.is_open:
-            return f"{what} goes on with what was never started"
-        case Event.ALIVE | Event.FINISHED if (receipt.work, receipt.package) != (last.work, last.package):
-            return f"{what} goes on with other work than was begun: {last.subject!r}"
-    return None
+def _fault(last: Receipt, before: Commit, receipt: Receipt, commit: Commit) -> str | None:
+    """Say why a receipt cannot come after the one before it; `verify` asks more."""
+    faults = does_not_follow(receipt, last if last.is_open else None)
+    if commit.parents != tuple(dict.fromkeys((before.id, *receipt.keeps))):
+        faults.append("does not have as parents what it says it rests on")
+    return f"the receipt {commit.id:.7} {faults[0]}" if faults else None
 
 
 def _root(push: Push, move: Move) -> RootFacts:

@@ -28,6 +28,7 @@ from gitrelease.core.names import (
     BlobId,
     CommitId,
     MemberId,
+    item_key,
     package_name,
     package_ref,
     task_id,
@@ -642,12 +643,20 @@ def test_only_runners_move_production(guarded: Shop) -> None:
             "names sync as its runner, and was written by sync-2",
         ),
         ("sync", _receipt(guarded, "sync", replace(started, event=Event.FINISHED)), "what was never started"),
+        (
+            "sync",
+            _receipt(guarded, "sync", replace(started, work=Work.PACKAGE, package=package_name("first"))),
+            "gives no evidence of the approval",
+        ),
         ("sync", commit_on(guarded.person("sync"), "origin/production", {}), "is no receipt"),
     ]
     for who, made, why in cases:
         assert why in refused(guarded, who, "origin", f"{made}:refs/heads/production"), why
     good = _receipt(guarded, "sync", started)
     taken(guarded, "sync", "origin", f"{good}:refs/heads/production")
+    other = replace(started, event=Event.FINISHED, items=(item_key("job/orders"),))
+    shown = refused(guarded, "sync", "origin", f"{_receipt(guarded, 'sync', other)}:refs/heads/production")
+    assert "goes on with other work than was begun: 'started repair'" in shown
 
 
 def test_production_is_never_rewound_or_replaced(guarded: Shop) -> None:
