@@ -79,7 +79,7 @@ class Archive:
             return {}
         paths = {number_path(item): item for item in items}
         found = self.repo.contents(self.tip, paths)
-        return {paths[path]: _number(path, data) for path, data in found.items()}
+        return {paths[path]: read_number(data, of=path) for path, data in found.items()}
 
     def outcome(self, package: PackageName) -> Summary | None:
         """Say what became of a package that was settled without being released."""
@@ -108,7 +108,7 @@ class Archive:
         for task in entry.tasks:
             highest = max(known.get(task.id.item, 0), task.id.version)
             known[task.id.item] = highest
-            edits[number_path(task.id.item)] = f"{task.id.item} {highest}\n".encode()
+            edits[number_path(task.id.item)] = number_bytes(task.id.item, highest)
         if outcome is not None:
             edits[outcome_path(outcome.name)] = write_summary(outcome)
         base = None if self.tip is None else self.repo.tree_of(self.tip)
@@ -146,9 +146,19 @@ def read_summary(data: bytes, *, of: str) -> Summary:
     return read_value(data, parse_summary, of=of)
 
 
-def _number(path: str, data: bytes) -> int:
+def number_bytes(item: ItemKey, number: int) -> bytes:
+    """Write the highest number that a settled version of an item had."""
+    return f"{item} {number}\n".encode()
+
+
+def read_number(data: bytes, *, of: str) -> int:
+    """Read the highest number that a settled version of an item had.
+
+    Raises:
+        ArchiveUnreadable: the file at the path `of` is not what is written there.
+    """
     said = _NUMBER.fullmatch(data.decode(errors="replace"))
     with suppress(NameRefused):
-        if said and number_path(item_key(said["item"])) == path:
+        if said and number_path(item_key(said["item"])) == of:
             return int(said["number"])
-    raise ArchiveUnreadable(f"{path} of the archive does not say which number is the highest")
+    raise ArchiveUnreadable(f"{of} of the archive does not say which number is the highest")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gitrelease.archiving import entry_of, read_summary
+from gitrelease.archiving import entry_of, number_bytes, read_number, read_summary
 from gitrelease.core.archive import ArchiveEntry, Settlement, number_path, outcome_path
 from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
-from gitrelease.reading.broken import MALFORMED, Broken
+from gitrelease.reading.broken import Broken
 from gitrelease.repo import Commit, Repo, TreeChange
 from gitrelease.signers import identify
 
@@ -41,8 +41,8 @@ class Settlements:
                     yield from self._beginning(what, commit, changes, signed)
                 else:
                     yield from self._entry(what, commit, before, changes, signed)
-            except MALFORMED as wrong:
-                yield self._bad(f"{what} cannot be read: {wrong}")
+            except GitReleaseError as wrong:
+                yield self._bad(f"{what} cannot be read: {wrong.message}")
             before = commit
 
     def _bad(self, why: str) -> Broken:
@@ -110,9 +110,9 @@ class Settlements:
         files: dict[str, bytes | None] = {}
         for task in entry.tasks:
             path = number_path(task.id.item)
-            known = files.get(path) or self.repo.content(before.id, path) or b" 0"
-            highest = max(int(known.decode().rpartition(" ")[2]), task.id.version)
-            files[path] = f"{task.id.item} {highest}\n".encode()
+            known = files.get(path) or self.repo.content(before.id, path)
+            highest = max(0 if known is None else read_number(known, of=path), task.id.version)
+            files[path] = number_bytes(task.id.item, highest)
         if entry.package is not None and entry.settlement is not Settlement.RELEASED:
             path = outcome_path(entry.package)
             files[path] = None

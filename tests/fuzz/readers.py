@@ -366,11 +366,11 @@ def read_a_standing(data: bytes) -> bool:
 
 def read_a_number(data: bytes) -> bool:
     """Read the highest number that an item had, as the archive keeps it."""
-    from gitrelease.archiving import _number
+    from gitrelease.archiving import read_number
     from gitrelease.core.archive import number_path
 
     path = number_path(item_key("job/orders"))
-    found = outcome(lambda data: _number(path, data), data, place=path)
+    found = outcome(lambda data: read_number(data, of=path), data, place=path)
     if found is None:
         return False
     assert 0 <= found <= 999_999_999, "no version has such a number"
