@@ -59,25 +59,44 @@ class Fields:
             raise Malformed((*self.key, name), f"is {_a(found)}, not a whole number")
         return found
 
-    def truth(self, name: str) -> bool:
-        """Give a truth value; what is not there is false."""
+    def number(self, name: str, default: int | None = None) -> int:
+        """Give a whole number; without a default it has to be there."""
+        found = self.integer(name)
+        if found is None:
+            if default is None:
+                raise Malformed(self.key, f"has no {name!r}")
+            return default
+        return found
+
+    def truth(self, name: str, *, default: bool = False) -> bool:
+        """Give a truth value; what is not there is the default."""
         found = self.value.get(name)
-        if found is not None and not isinstance(found, bool):
+        if found is None:
+            return default
+        if not isinstance(found, bool):
             raise Malformed((*self.key, name), f"is {_a(found)}, neither true nor false")
-        return bool(found)
+        return found
 
     def choice(self, name: str, of: type[Choice], default: Choice | None = None) -> Choice:
         """Give a member of an enumeration."""
         found = self.text(name, None if default is None else default.value)
-        try:
-            return of(found)
-        except ValueError:
-            choices = ", ".join(of)
-            raise Malformed((*self.key, name), f"is {found!r}, which is none of {choices}") from None
+        return _choice(found, of, (*self.key, name))
+
+    def choices(self, name: str, of: type[Choice]) -> tuple[Choice, ...]:
+        """Give a list of members of an enumeration."""
+        return tuple(_choice(_text(value, key), of, key) for key, value in self.items(name))
 
     def fields(self, name: str) -> Fields | None:
         """Give a mapping inside, or nothing where there is none."""
         return Fields(self.value[name], (*self.key, name)) if name in self else None
+
+    def inside(self, name: str) -> Fields:
+        """Give a mapping inside; where there is none, an empty one."""
+        return self.fields(name) or Fields({}, (*self.key, name))
+
+    def each(self, name: str) -> Iterator[Fields]:
+        """Give the mappings that a list holds."""
+        return (Fields(value, key) for key, value in self.items(name))
 
     def items(self, name: str) -> list[tuple[Key, object]]:
         """Give what a list holds, each with its key; no list is an empty one."""
@@ -88,9 +107,12 @@ class Fields:
             raise Malformed((*self.key, name), f"is {_a(found)}, not a list")
         return [((*self.key, name, n), value) for n, value in enumerate(found)]
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def texts(self, name: str, *, at_least_one: bool = False) -> tuple[str, ...]:
         """Give a list of texts."""
-        return tuple(_text(value, key) for key, value in self.items(name))
+        found = tuple(_text(value, key) for key, value in self.items(name))
+        if at_least_one and not found:
+            raise Malformed(self.key, f"has no {name!r}")
+        return found
 
     def entries(self) -> Iterator[tuple[str, Key, object]]:
         """Give what the mapping holds, with the key of each."""
@@ -145,3 +167,10 @@ def _text(value: object, key: Key) -> str:
     if not isinstance(value, str):
         raise Malformed(key, f"is {_a(value)}, not a text")
     return value
+
+
+def _choice(text: str, of: type[Choice], key: Key) -> Choice:
+    try:
+        return of(text)
+    except ValueError:
+        raise Malformed(key, f"is {text!r}, which is none of {', '.join(of)}") from None

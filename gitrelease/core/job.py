@@ -257,7 +257,7 @@ def parse_job(value: Mapping[str, object], *, directory: Directory) -> Job:
         single_node=top.truth("singleNodeJobFlag"),
         single_node_type=top.optional("singleNodeJobType") or None,
         params=_params(top),
-        nodes=tuple(_node(Fields(node, key)) for key, node in top.items("nodes")),
+        nodes=tuple(_node(node) for node in top.each("nodes")),
         schedule=_schedule(top),
     )
 
@@ -282,13 +282,13 @@ def _node(node: Fields) -> Node:
     properties = node.fields("properties")
     cron = node.fields("cronTrigger")
     event = node.fields("eventTrigger")
-    conditions = (Fields(condition, key) for key, condition in node.items("conditions"))
     return Node(
         name=node.text("name"),
         type=node.text("type"),
         pre_nodes=node.texts("preNodeName"),
         conditions=tuple(
-            Condition(node=c.text("preNodeName"), expression=c.text("expression", "")) for c in conditions
+            Condition(node=c.text("preNodeName"), expression=c.text("expression", ""))
+            for c in node.each("conditions")
         ),
         properties={}
         if properties is None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import assert_never, cast
+from typing import assert_never
 
+from gitrelease.core.fields import Fields
 from gitrelease.core.names import MemberId
 from gitrelease.core.patterns import path_matches
 from gitrelease.core.people import Account
@@ -262,83 +263,73 @@ def permitted(person: MemberId | None, action: Action, workspace: Workspace) -> 
 
 
 def parse_workspace(value: Mapping[str, object]) -> Workspace:
-    """Make a workspace of a document that its schema accepts."""
-    members: list[Member] = []
-    teams: list[Team] = []
-    for place, entry in enumerate(_mappings(value.get("members", ()))):
-        roles = frozenset(Role(role) for role in _texts(entry.get("roles", ())))
-        if "team" in entry:
-            teams.append(Team(name=str(entry["team"]), roles=roles))
-            continue
-        github = entry.get("github")
-        members.append(
-            Member(
-                id=MemberId(str(entry["id"])),
-                emails=_texts(entry.get("emails", ())),
-                github=github if isinstance(github, int) else None,
-                keys=_texts(entry.get("keys", ())),
-                roles=roles,
-                place=place,
-            )
-        )
-    production = _mapping(value.get("production", {}))
+    """Parse the document of a workspace; what it leaves out is on the safe side.
+
+    Raises:
+        Malformed: a value is missing or has the wrong type, with the key of the first one.
+    """
+    top = Fields(value)
+    members = list(enumerate(top.each("members")))
+    production = top.inside("production")
     return Workspace(
-        name=str(value["name"]),
-        id=str(value["id"]),
-        version=_number(value.get("version"), 1),
-        members=tuple(members),
-        teams=tuple(teams),
-        review=_policy(_mapping(value.get("review", {}))),
-        targets=tuple(_target(entry) for entry in _mappings(production.get("targets", ()))),
-        lease=float(_number(production.get("lease"), 60)),
+        name=top.text("name"),
+        id=top.text("id"),
+        version=top.number("version", 1),
+        members=tuple(_member(place, entry) for place, entry in members if "team" not in entry),
+        teams=tuple(
+            Team(name=entry.text("team"), roles=_roles(entry)) for _, entry in members if "team" in entry
+        ),
+        review=_policy(top.inside("review")),
+        targets=tuple(_target(entry) for entry in production.each("targets")),
+        lease=float(production.number("lease", 60)),
     )
 
 
-def _policy(value: Mapping[str, object]) -> ReviewPolicy:
+def _member(place: int, entry: Fields) -> Member:
+    return Member(
+        id=MemberId(entry.text("id")),
+        emails=entry.texts("emails"),
+        github=entry.integer("github"),
+        keys=entry.texts("keys"),
+        roles=_roles(entry),
+        place=place,
+    )
+
+
+def _roles(entry: Fields) -> frozenset[Role]:
+    return frozenset(entry.choices("roles", Role))
+
+
+def _policy(review: Fields) -> ReviewPolicy:
     return ReviewPolicy(
-        approvals=_number(value.get("approvals"), 1),
-        rollback_approvals=_number(value.get("rollbackApprovals"), 1),
-        signatures=Signatures(str(value.get("signatures", Signatures.REQUIRED))),
-        auto_merge=value.get("autoMerge", True) is True,
-        execute=value.get("execute", False) is True,
+        approvals=review.number("approvals", 1),
+        rollback_approvals=review.number("rollbackApprovals", 1),
+        signatures=review.choice("signatures", Signatures, Signatures.REQUIRED),
+        auto_merge=review.truth("autoMerge", default=True),
+        execute=review.truth("execute"),
         required=tuple(
             Rule(
-                paths=_texts(rule["paths"]),
-                people=_texts(rule["from"]),
-                approvals=_number(rule.get("approvals"), 1),
+                paths=rule.texts("paths", at_least_one=True),
+                people=rule.texts("from", at_least_one=True),
+                approvals=rule.number("approvals", 1),
             )
-            for rule in _mappings(value.get("required", ()))
+            for rule in review.each("required")
         ),
     )
 
 
-def _target(value: Mapping[str, object]) -> TargetSettings:
-    mappings = _mapping(value.get("mappings", {}))
+def _target(target: Fields) -> TargetSettings:
+    mappings = target.inside("mappings")
 
     def names(which: str) -> dict[str, str]:
-        return {before: str(after) for before, after in _mapping(mappings.get(which, {})).items()}
+        inside = mappings.inside(which)
+        return {before: inside.text(before) for before, _, _ in inside.entries()}
 
     return TargetSettings(
-        name=str(value["name"]),
-        type=str(value["type"]),
+        name=target.text("name"),
+        type=target.text("type"),
         connections=names("connections"),
         queues=names("queues"),
         databases=names("databases"),
-        settings=_mapping(value.get("settings", {})),
+        settings={name: value for name, _, value in target.inside("settings").entries()},
     )
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: object) -> tuple[Mapping[str, object], ...]:
-    return tuple(_mapping(entry) for entry in cast("Sequence[object]", value))
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(str(entry) for entry in cast("Collection[object]", value))
-
-
-def _number(value: object, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else default

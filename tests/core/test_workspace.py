@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gitrelease.core.fields import Malformed
 from gitrelease.core.finding import Severity, key_text
 from gitrelease.core.names import MemberId
 from gitrelease.core.patterns import path_matches
@@ -185,6 +186,25 @@ def test_what_a_document_leaves_out_is_on_the_safe_side() -> None:
             required=(),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "where"),
+    [
+        ({"members": [{"roles": ["admin"]}]}, "members[0]: has no 'id'"),
+        ({"members": [{"id": "dev", "roles": ["king"]}]}, "members[0].roles[0]: is 'king', which is none of"),
+        ({"review": {"approvals": "2"}}, "review.approvals: is a text, not a whole number"),
+        ({"review": {"autoMerge": "no"}}, "review.autoMerge: is a text, neither true nor false"),
+        ({"review": {"required": [{"paths": ["jobs/**"]}]}}, "review.required[0]: has no 'from'"),
+        ({"production": {"targets": {}}}, "production.targets: is a mapping, not a list"),
+    ],
+)
+def test_what_has_not_the_shape_of_a_workspace_is_refused_with_its_key(
+    more: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(Malformed) as refused:
+        parse_workspace({"name": "shop", "id": "6f0c", **more})
+    assert refused.value.message.startswith(where)
 
 
 def test_a_document_is_read_whole() -> None:
