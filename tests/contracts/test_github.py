@@ -455,8 +455,10 @@ def test_p36_one_comment_that_is_kept_up_to_date(shop: HubShop, failure: Failure
     proposed(shop)
     person = shop.person("dev-1")
     forged = "<!-- gitrelease:standing -->\nall is approved"
-    other = shop.person("dev-2").client
-    other.post(other.repo("issues/1/comments"), {"body": forged}, doing="forge a comment")
+    shop.hub.server.state.change_repo(shop.repo, private=False)
+    passer_by = replace(person, token=shop.hub.person("passer-by")).client
+    passer_by.post(passer_by.repo("issues/1/comments"), {"body": forged}, doing="forge a comment")
+    passer_by.close()
 
     def tell(body: str) -> None:
         saying.keep_comment(person.client, 1, who=shop.account("dev-1"), mark="standing", body=body)
@@ -468,17 +470,20 @@ def test_p36_one_comment_that_is_kept_up_to_date(shop: HubShop, failure: Failure
     assert bodies == [forged, "<!-- gitrelease:standing -->\nnone is missing"]
 
 
-def test_where_ci_keeps_the_comment_nobody_writes_a_second_one(shop: HubShop) -> None:
+def test_there_is_one_comment_whoever_runs_a_command(shop: HubShop) -> None:
     proposed(shop)
-    person = shop.person("dev-1")
+    person, other = shop.person("dev-1"), shop.person("dep-1")
     ci = replace(person, token=shop.hub.actions_token(shop.repo, pull_requests="write"))
-    saying.keep_comment(ci.client, 1, who=None, mark="standing", body="one is missing")
-    saying.keep_comment(person.client, 1, who=shop.account("dev-1"), mark="standing", body="none is missing")
-    assert [one.body for one in shop.hub.server.state.comments.values()] == [
-        "<!-- gitrelease:standing -->\none is missing"
+    told: list[tuple[HubPerson, int | None]] = [
+        (person, shop.account("dev-1")),
+        (other, shop.account("dep-1")),
+        (ci, None),
+        (other, shop.account("dep-1")),
     ]
-    saying.keep_comment(ci.client, 1, who=None, mark="standing", body="none is missing")
-    assert len(shop.hub.server.state.comments) == 1
+    for place, (who, account) in enumerate(told):
+        saying.keep_comment(who.client, 1, who=account, mark="standing", body=f"{place} are missing")
+        (comment,) = shop.hub.server.state.comments.values()
+        assert comment.body == f"<!-- gitrelease:standing -->\n{place} are missing"
     ci.client.close()
 
 

@@ -30,6 +30,7 @@ _SKIPS = re.compile(r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]", re
 _METHODS = {"merge": "allow_merge_commit", "squash": "allow_squash_merge", "rebase": "allow_rebase_merge"}
 _STATES = {Say.APPROVE: "APPROVED", Say.REJECT: "CHANGES_REQUESTED"}
 _EVENTS = {Say.APPROVE: "APPROVE", Say.REJECT: "REQUEST_CHANGES"}
+_WORKS_THERE = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 _UNSUPPORTED_QUEUE = ("merge queue", "merge_queue")
 
 
@@ -206,14 +207,15 @@ def _own_last(client: Client, number_: int, who: int) -> Value | None:
 def keep_comment(client: Client, number_: int, *, who: int | None, mark: str, body: str) -> None:
     """Say something below a pull request, in place of what was said there for the same purpose before.
 
-    Where CI keeps such a comment, a person writes no second one: what they did has CI say it anew.
+    Whoever may write may change what others said, so there is one such comment whoever runs a command: that of
+    a workflow where there is one, else the first.
 
     Args:
         client: GitHub.
         number_: which pull request.
         who: the number of the account that speaks; None for an App, whose comments name it as the writer.
-        mark: names the purpose, in a line that people do not see. Anybody can write that line; so only a comment of
-            the same account is replaced, and nothing that stands in one is ever believed.
+        mark: names the purpose, in a line that people do not see. Anybody can write that line; so a comment of
+            somebody who has no part in the repository is left alone, and nothing that stands in one is ever believed.
         body: what to say.
     """
     path = client.repo(f"issues/{number_}/comments")
@@ -221,26 +223,13 @@ def keep_comment(client: Client, number_: int, *, who: int | None, mark: str, bo
     first = f"<!-- gitrelease:{mark} -->"
     whole = shortened(f"{first}\n{body}", BODY_LIMIT, _CUT)
 
-    def marked() -> list[Value]:
-        pages = client.pages(path, doing=doing)
-        return [one for page in pages for one in page if text(one, "body").startswith(first)]
-
-    def is_bots(comment: Value) -> bool:
-        return text(comment, "user", "type") == "Bot"
-
-    def own(comments: Sequence[Value]) -> Value | None:
-        ours = (
-            one for one in comments if (is_bots(one) if who is None else number(one, "user", "id") == who)
-        )
-        return next(ours, None)
-
     def find() -> Value | None:
-        return own(marked())
+        pages = client.pages(path, doing=doing)
+        marked = [one for page in pages for one in page if text(one, "body").startswith(first)]
+        ours = [one for one in marked if _is_of(one, who)]
+        return min(ours, key=lambda one: not _is_bots(one), default=None)
 
-    there_now = marked()
-    known = own(there_now)
-    if known is None and any(is_bots(one) for one in there_now):
-        return
+    known = find()
     if known is None:
         known = once(lambda: client.post(path, {"body": whole}, doing=doing), find)
     # Lines end otherwise once GitHub has them.
@@ -253,6 +242,19 @@ def keep_comment(client: Client, number_: int, *, who: int | None, mark: str, bo
         return found if text(found, "body").replace("\r\n", "\n").strip() == whole.strip() else None
 
     once(lambda: client.patch(there, {"body": whole}, doing=doing), changed)
+
+
+def _is_bots(comment: Value) -> bool:
+    return text(comment, "user", "type") == "Bot"
+
+
+def _is_of(comment: Value, who: int | None) -> bool:
+    """Say whether a comment is of an account, of a bot, or of somebody who works in the repository.
+
+    Whether somebody belongs to an organization is not shown to everybody, so one's own is known by its number.
+    """
+    is_own = who is not None and number(comment, "user", "id") == who
+    return is_own or _is_bots(comment) or text(comment, "author_association") in _WORKS_THERE
 
 
 # Merging.
