@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gitrelease.core.plan import FINE
 from gitrelease.core.review import Verdict
 from gitrelease.core.status import Status, Summary
 from gitrelease.forges import Announcement, Course, Standing, State, StatusWords
@@ -114,7 +113,7 @@ def _outcome(summary: Summary) -> str:
         return clean(f"refused: {'; '.join(summary.reasons)}")
     if summary.status is Status.SUCCESSFUL:
         return f"{count(len(summary.items), 'item')} released"
-    bad = [one for one in summary.items if one.release not in FINE]
+    bad = [one for one in summary.items if not one.release.is_fine]
     return (
         f"{len(bad)} of {count(len(summary.items), 'item')} not released: {clean(bad[0].item) if bad else ''}"
     )
