@@ -11,7 +11,7 @@ from gitrelease.commands.calling import bring_in_line
 from gitrelease.commands.runner import Runner, Shift, TakenOver, WorkOrder, taken_over
 from gitrelease.commands.settling import note_results, settle
 from gitrelease.core.ledger import Event, Evidence, ItemResult, Work
-from gitrelease.core.names import LEDGER, Kind, PackageName
+from gitrelease.core.names import LEDGER, Kind, PackageName, review_ref
 from gitrelease.core.package import Reason
 from gitrelease.core.status import Status, Summary, concluded, conclusion
 from gitrelease.core.workspace import TargetSettings, Workspace
@@ -20,6 +20,7 @@ from gitrelease.reading.ledger import Ledger
 from gitrelease.reading.production import TargetPlan, drift, plan_target
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.trees import read_states, read_workspace
+from gitrelease.repo import RefMove
 from gitrelease.targets import Target
 
 
@@ -53,9 +54,17 @@ def begin(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied
     runner = Runner.at(desk, now.ledger, order, shift, tree=order.tree)
     if order.summary is not None:
         runner.show(replace(order.summary, status=Status.RELEASING))
-    runner.move(runner.receipt(Event.STARTED, evidence=order.evidence))
+    runner.move(runner.receipt(Event.STARTED, evidence=order.evidence), also=_judged_log(now, order))
     with _begun(order):
         return _carry_out(runner, workspace, targets, plans)
+
+
+def _judged_log(now: Situation, order: WorkOrder) -> list[RefMove]:
+    """Name the log of opinions as it was judged: a no that came since then fails the push, and is judged first."""
+    if order.package is None or order.evidence is None or order.evidence.log is None:
+        return []
+    ref, log = review_ref(order.package), order.evidence.log
+    return [RefMove(ref=ref, new=log, expected=log)] if now.refs.get(ref) == log else []
 
 
 def take_over(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gitrelease.commands.release import publish
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.status import status
 from gitrelease.commands.submit import CheckFailed
+from gitrelease.commands.sync import SyncRequest, sync
 from gitrelease.errors import Exit, NotFound, Refused
 from gitrelease.reading.ledger import BadRoot, known_root
 from gitrelease.reading.situation import MainRewritten
@@ -212,6 +214,26 @@ def test_what_was_merged_this_moment_is_not_closed(shop: Shop) -> None:
     assert said.is_late
     assert "refs/heads/package/first" in shop.refs()
     assert shop.person("sync").sync().exit is Exit.REFUSED
+
+
+def test_a_no_that_comes_while_sync_begins_counts(shop: Shop) -> None:
+    shop.person("sync").sync()
+    dev, runner, dep = shop.person("dev-1"), shop.person("sync"), shop.person("dep-1")
+    dev.write(edited("again"))
+    dev.submit("orders")
+    dev.release("orders", name="first")
+    dep.approve("first")
+    held = shop.refs()["refs/heads/deploy/main"]
+
+    def interrupt(said: str) -> None:
+        if said.startswith("package first") and not (shop.bench.folder / "once").exists():
+            (shop.bench.folder / "once").touch()
+            dep.reject("first", message="Stop")
+
+    synced = sync(replace(runner.desk, say=interrupt), SyncRequest())
+    assert (shop.bench.folder / "once").exists()
+    assert (synced.exit, [one.status for one in synced.packages]) == (Exit.REFUSED, [])
+    assert shop.refs()["refs/heads/deploy/main"] == held
 
 
 @pytest.mark.parametrize(
