@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
@@ -252,7 +252,7 @@ class Record:
                 body[name] = shape.write(value[name], (*key, name))
             elif name in ALWAYS_WRITTEN:
                 body[name] = []
-        return body | _unknown(value, key, known=self.fields.keys(), reserved=self.fields.keys())
+        return body | _unknown(value, key, known=self.fields, reserved=self.fields)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,15 +355,16 @@ class _Named:
         body: dict[str, object] = {"name": name, "value": given["value"]}
         if self.typed:
             body["type"] = given.get("type", "variable")
+        if given.keys() == {"value"}:
+            return body
         return body | _unknown(given, key, known=self._known - {"name"}, reserved=self._known)
 
 
 def _unknown(
-    value: Mapping[str, object], key: Key, *, known: Iterable[str], reserved: Iterable[str]
+    value: Mapping[str, object], key: Key, *, known: Container[str], reserved: Container[str]
 ) -> dict[str, object]:
     """Give the keys that stand behind `x-…` their own names back."""
     found: dict[str, object] = {}
-    known, reserved = frozenset(known), frozenset(reserved)
     for name, inner in value.items():
         if name in known:
             continue

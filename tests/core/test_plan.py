@@ -7,6 +7,8 @@ from collections.abc import Collection
 from hashlib import sha256
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gitrelease.core.job import Mappings
 from gitrelease.core.names import Directory, ItemKey, ItemName, Kind, item_key
@@ -218,3 +220,19 @@ def test_an_outcome_knows_nothing_that_was_not_said() -> None:
     assert Outcome(status=OutcomeStatus.FAILED) == Outcome(
         status=OutcomeStatus.FAILED, deployed=None, error=None
     )
+
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(body=st.dictionaries(st.text(max_size=4), _VALUES, max_size=4))
+def test_what_an_engine_is_given_is_json_as_python_spells_it(body: dict[str, object]) -> None:
+    """Production holds such bytes since long, and their hashes stand in every ledger."""
+    spelled = json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+    assert production_json(body) == spelled.encode(errors="surrogatepass")
