@@ -827,6 +827,46 @@ def test_first_parents_tell_what_each_step_changed(repo: Repo, ann: Clone) -> No
             repo.first_parents(tip, since=since)
 
 
+def test_what_is_told_of_a_line_of_trees_is_what_they_hold(repo: Repo, ann: Clone) -> None:
+    """Files, folders in their place and back again, folders in folders, branches of a line; also what nothing is at."""
+    one, two = repo.write_blob(b"1"), repo.write_blob(b"2")
+    contents: list[dict[str, BlobId]] = [
+        {"jobs/a": one, "jobs/b/c": one, "top": one},
+        {"jobs/a": two, "jobs/b/c": one, "top": one},
+        {"jobs/a/x": one, "jobs/b": two, "top": one, "new/deep/er": one},
+        {"jobs/a": two, "jobs/b/c": one, "jobs/b/d/e": two, "top": one, "new": two},
+        {"top": two},
+        {"jobs/a": two, "jobs/b/c": one, "top": one},
+        {"jobs/b/c": two, "top": one},
+    ]
+    trees: list[str] = [repo.write_tree(None, dict(content)) for content in contents]
+    twice = ann.raw_tree([("100644", one, b"top"), ("100644", two, b"top")])
+    program = ann.raw_tree([("100755", one, b"top")])
+    lines = [
+        [EMPTY_TREE, *trees, program],
+        [trees[2], trees[6], trees[1]],
+        [trees[6], trees[4]],
+        [trees[4], twice],
+    ]
+    paths = {
+        "jobs",
+        "none",
+        "jobs/none",
+        "new/deep",
+        "jobs/b/d",
+        *(path for content in contents for path in content),
+    }
+    told, read = opened(ann), opened(ann)
+    with told, read:
+        told.compare_ahead([], lines)
+        told.compare_ahead([], [[trees[4], trees[3]], [program, trees[0]]])
+        for tree in (*trees, program, twice, EMPTY_TREE):
+            assert told.entries(tree, paths) == read.entries(tree, paths)
+            for folder in ("jobs", "jobs/b", "new", "new/deep", "none", "top"):
+                listed = [sorted(str(one) for one in of.list_tree(tree, folder)) for of in (told, read)]
+                assert listed[0] == listed[1]
+
+
 def test_p10_order_comes_from_parents_not_from_clocks(repo: Repo, ann: Clone) -> None:
     tree = repo.tree_of(head(ann))
     chain = [head(ann)]

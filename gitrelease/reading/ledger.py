@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from gitrelease.archiving import Archive
 from gitrelease.core.archive import Settlement
@@ -126,7 +126,12 @@ class Ledger:
 
 def receipt_of(commit: Commit) -> Receipt:
     """Read the receipt that a commit of the ledger is."""
-    return read_message(commit.message, "receipt", parse_receipt, of=f"the ledger's {commit.id:.7}")
+    return _receipt(commit.message, commit.id)
+
+
+@lru_cache(maxsize=1024)
+def _receipt(message: str, id_: CommitId) -> Receipt:
+    return read_message(message, "receipt", parse_receipt, of=f"the ledger's {id_:.7}")
 
 
 @dataclass(frozen=True, kw_only=True)

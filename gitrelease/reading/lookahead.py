@@ -2,66 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
 
 from gitrelease.core.ledger import Receipt
 from gitrelease.core.names import CommitId
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.ledger import receipt_of
-from gitrelease.repo import EMPTY_TREE, Commit, Repo, TreeChange
+from gitrelease.repo import Commit, Repo, TreeChange
 
-WINDOW = 64
+WINDOW = 256
 """For how many receipts git is asked at once."""
 
 Step = tuple[Commit, tuple[TreeChange, ...]]
 """One commit of the ledger, with its difference to the one before."""
 
 
-def look_ahead(repo: Repo, last: Receipt, steps: Sequence[Step]) -> None:
-    """Read at once what some receipts keep: each question by itself is a wait for git, or starts it.
+@dataclass(kw_only=True)
+class Outlook:
+    """Reads at once what some receipts keep: each question by itself is a wait for git, or starts it.
 
     Nothing is judged here. What is asked for later and was not foreseen is read then.
-
-    Args:
-        repo: the repository.
-        last: the receipt before the first of them.
-        steps: the receipts.
     """
-    kept = {parent for commit, _ in steps for parent in commit.parents[1:]}
-    repo.read_ahead(kept)
-    held = {id_: repo.commit(id_) for id_ in kept if repo.is_kept(id_)}
-    # Merges, heads and tasks beside what they start from; lists beside those of the receipt before.
-    bases = {id_: commit.parents[0] for id_, commit in held.items() if commit.parents}
-    repo.read_ahead([*held, *bases.values()])
-    named = [last.holdings, *(_lists_of(commit) for commit, _ in steps)]
-    lists = pairwise(id_ for id_ in dict.fromkeys(named) if id_ in (None, last.holdings) or id_ in held)
-    pairs = [(old or EMPTY_TREE, new) for old, new in lists if new is not None]
-    found = repo.compare_ahead([*pairs, *((base, id_) for id_, base in bases.items())])
-    ways = {(tree, change.path) for pair in pairs for change in repo.diff(*pair) for tree in pair}
-    for commit, changes in steps:
-        tasks = set(tasks_kept(commit))
-        looked = {commit.id, commit.parents[0], *(id_ for id_ in commit.parents if id_ not in tasks)}
-        looked |= {bases[id_] for id_ in commit.parents if id_ in bases}
-        ways |= {(id_, change.path) for id_ in looked for change in changes}
-    repo.walk_ahead(ways)
-    changed = [*found, *(change for _, made in steps for change in made)]
-    entries = (entry for change in changed for entry in (change.before, change.after))
-    repo.read_ahead(entry.id for entry in entries if entry is not None and entry.is_file)
+
+    repo: Repo
+    lists: str
+    """The lists beside the last receipt that was looked at, as far as is known."""
+    main: str
+    """The last commit of the main branch that was looked at."""
+
+    def look(self, steps: Sequence[Step]) -> None:
+        """Look at the receipts that come next."""
+        repo = self.repo
+        receipts = [(commit, receipt) for commit, _ in steps if (receipt := _read(commit)) is not None]
+        kept = {parent for commit, _ in steps for parent in commit.parents[1:]}
+        repo.read_ahead(kept)
+        held = {id_: repo.commit(id_) for id_ in kept if repo.is_kept(id_)}
+        # Merges, heads and tasks beside what they start from.
+        bases = {id_: commit.parents[0] for id_, commit in held.items() if commit.parents}
+        repo.read_ahead(bases.values())
+        lists = [self.lists, *_lists(receipts)]
+        main = [self.main, *_merges(receipts, bases)]
+        found = repo.compare_ahead(((base, id_) for id_, base in bases.items()), lines=(lists, main))
+        self.lists, self.main = lists[-1], main[-1]
+        ways: set[tuple[str, str]] = {
+            (commit.tree, change.path) for commit, changes in steps for change in changes
+        }
+        ways |= {(lists[0], path) for path in _paths(repo, lists)}
+        ways |= {(main[0], path) for path in _paths(repo, main)}
+        repo.walk_ahead(ways)
+        changed = [*found, *(change for _, made in steps for change in made)]
+        entries = (entry for change in changed for entry in (change.before, change.after))
+        repo.read_ahead(entry.id for entry in entries if entry is not None and entry.is_file)
 
 
 def tasks_kept(commit: Commit) -> list[CommitId]:
     """List the tasks that a receipt keeps, if it can be read at all."""
-    with suppress(GitReleaseError):
-        evidence = receipt_of(commit).evidence
-        return [task for task in evidence.tasks if task in commit.parents] if evidence else []
-    return []
+    receipt = _read(commit)
+    evidence = None if receipt is None else receipt.evidence
+    return [task for task in evidence.tasks if task in commit.parents] if evidence else []
 
 
-def _lists_of(commit: Commit) -> CommitId | None:
-    """Say which lists a receipt names and keeps, if it can be read at all."""
+def _read(commit: Commit) -> Receipt | None:
     with suppress(GitReleaseError):
-        lists = receipt_of(commit).holdings
-        return lists if lists in commit.parents else None
+        return receipt_of(commit)
     return None
+
+
+def _lists(receipts: Sequence[tuple[Commit, Receipt]]) -> Iterator[CommitId]:
+    """Give the lists that receipts name and keep, in order, those that one takes over from another once."""
+    last = None
+    for commit, receipt in receipts:
+        if receipt.holdings != last and receipt.holdings in commit.parents:
+            last = receipt.holdings
+            yield last
+
+
+def _merges(
+    receipts: Sequence[tuple[Commit, Receipt]], bases: Mapping[CommitId, CommitId]
+) -> Iterator[CommitId]:
+    """Give the merges that receipts name and keep, in order, each after what it was merged on top of."""
+    for commit, receipt in receipts:
+        merge = None if receipt.evidence is None else receipt.evidence.main_after
+        if merge in bases and merge in commit.parents:
+            yield from (bases[merge], merge)
+
+
+def _paths(repo: Repo, line: Sequence[str]) -> set[str]:
+    return {change.path for pair in pairwise(line) for change in repo.diff(*pair)}

@@ -34,10 +34,10 @@ from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import all_states
 from gitrelease.reading.judging import Ground, Judged, judge_merged
 from gitrelease.reading.ledger import receipt_of
-from gitrelease.reading.lookahead import WINDOW, Step, look_ahead, tasks_kept
+from gitrelease.reading.lookahead import WINDOW, Outlook, Step, tasks_kept
 from gitrelease.reading.packages import content_of
 from gitrelease.reading.trees import guarded_difference, held, read_manifest, read_workspace
-from gitrelease.repo import Commit, Repo, TreeChange
+from gitrelease.repo import EMPTY_TREE, Commit, Repo, TreeChange
 from gitrelease.signers import identify
 
 
@@ -199,20 +199,26 @@ class _Player:
     past: Past
     chain: Sequence[Step]
     signers: _Signers = field(init=False)
+    outlook: Outlook = field(init=False)
     where: str = ""
     is_tree_checked: bool = False
 
     def __post_init__(self) -> None:
+        past = self.past
         self.signers = _Signers(repo=self.repo)
+        merges = [known.merge for known in past.packages.values()]
+        main = merges[-1] if merges else past.taken_over
+        self.outlook = Outlook(repo=self.repo, lists=past.receipt.holdings or EMPTY_TREE, main=main)
 
     def play(self) -> None:
         """Go through all of it."""
         asked_up_to = 0
+        self.repo.follow(self.past.at.id, self.chain)
         for number, (commit, changes) in enumerate(self.chain):
             self.where = f"receipt {commit.id:.7}"
             if number % WINDOW == 0:
                 with suppress(*MALFORMED):  # what cannot be read shows where it is asked for
-                    look_ahead(self.repo, self.past.receipt, self.chain[number : number + WINDOW])
+                    self.outlook.look(self.chain[number : number + WINDOW])
             if number >= asked_up_to:
                 asked_up_to = self._ask_signers(number)
             self.is_tree_checked = False

@@ -11,7 +11,8 @@ from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.broken import Broken
-from gitrelease.repo import Commit, Repo, TreeChange
+from gitrelease.reading.lookahead import WINDOW, Step
+from gitrelease.repo import EMPTY_TREE, Commit, Repo, TreeChange
 from gitrelease.signers import identify
 
 
@@ -33,8 +34,11 @@ class Settlements:
         """Go through all entries, oldest first."""
         chain = self.repo.first_parents(self.tip, since=self.since)
         signed = self._signers([commit.id for commit, _ in chain])
+        self.repo.follow(self.since or EMPTY_TREE, chain)
         before: Commit | None = None if self.since is None else self.repo.commit(self.since)
-        for commit, changes in chain:
+        for number, (commit, changes) in enumerate(chain):
+            if number % WINDOW == 0:
+                self._look_ahead(chain[number : number + WINDOW])
             what = f"entry {commit.id:.7}"
             try:
                 if before is None:
@@ -44,6 +48,13 @@ class Settlements:
             except GitReleaseError as wrong:
                 yield self._bad(f"{what} cannot be read: {wrong.message}")
             before = commit
+
+    def _look_ahead(self, steps: Sequence[Step]) -> None:
+        """Read at once what some entries write, and what was there before."""
+        entries = (
+            entry for _, changes in steps for change in changes for entry in (change.before, change.after)
+        )
+        self.repo.read_ahead(entry.id for entry in entries if entry is not None and entry.is_file)
 
     def _bad(self, why: str) -> Broken:
         return Broken(promise=4, ref=ARCHIVE, why=why)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from gitrelease.core.content import Content, Difference, Held, Pin
 from gitrelease.core.finding import Finding, has_errors
@@ -38,9 +39,16 @@ def read_document(
 ) -> Parsed:
     """Parse a file of ours, strictly: YAML, then its schema, then the value.
 
+    What was read a moment ago is not read again: the same bytes are the same value.
+
     Raises:
         DocumentRefused: with every finding, each with its file, line and key.
     """
+    return cast("Parsed", _document(data, file, kind, parser))
+
+
+@lru_cache(maxsize=512)
+def _document(data: bytes, file: str, kind: str, parser: Callable[[Mapping[str, object]], object]) -> object:
     document = parse(data, file=file)
     findings = validate(document, kind)
     if has_errors(findings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import pairwise
 
 from gitrelease.core.names import CommitId, TreeId
 from gitrelease.repo.objects import Objects
@@ -45,24 +46,50 @@ class History(Objects):
     def diffs(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[TreeChange, ...]]:
         """Say which paths each of many pairs of commits or trees hold differently, all with one process."""
         trees = {pair: (self._tree_at(pair[0]), self._tree_at(pair[1])) for pair in dict.fromkeys(pairs)}
-        known = {both: self._compared[both] for both in trees.values() if both in self._compared}
-        unknown = [both for both in dict.fromkeys(trees.values()) if both not in known and both[0] != both[1]]
-        found = self._changes_of("".join(f"{old} {new}\n" for old, new in unknown).encode(), ())
-        return {pair: known.get(both) or found.get(" ".join(both), ()) for pair, both in trees.items()}
+        found = self._compare(trees.values())
+        return {pair: found[both] for pair, both in trees.items()}
 
-    def compare_ahead(self, pairs: Iterable[tuple[str, str]]) -> Sequence[TreeChange]:
+    def _compare(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[TreeChange, ...]]:
+        known = {both: self._compared.get(both) for both in pairs}
+        unknown = [both for both, changes in known.items() if changes is None and both[0] != both[1]]
+        found = self._changes_of("".join(f"{old} {new}\n" for old, new in unknown).encode(), ())
+        return {both: changes or found.get(" ".join(both), ()) for both, changes in known.items()}
+
+    def compare_ahead(
+        self, pairs: Iterable[tuple[str, str]], lines: Iterable[Sequence[str]] = ()
+    ) -> Sequence[TreeChange]:
         """Compare many pairs at once, for whoever asks for them next, one by one; give all that was found.
 
         It is kept until this is called again. A pair that cannot be read is left out: that shows where it is
-        asked for.
+        asked for. What a pair of a line holds is told from the line from then on, without reading its trees.
+
+        Args:
+            pairs: commits or trees, two and two.
+            lines: more of them, each of a line beside the one before; they may have been asked about before.
         """
         self._compared.clear()
+        along = [pair for line in lines for pair in pairwise(line)]
         known: dict[tuple[str, str], tuple[str, str]] = {}
-        for pair in pairs:
+        for pair in (*along, *pairs):
             with suppress(BadObject):
                 known[pair] = self._tree_at(pair[0]), self._tree_at(pair[1])
-        self._compared.update(self.diffs(known.values()))
+        self._compared.update(self._compare(known.values()))
+        for pair in along:
+            if pair in known:
+                self._lines.follow(*known[pair], self._compared[known[pair]])
         return [change for changes in self._compared.values() for change in changes]
+
+    def follow(self, base: str, steps: Iterable[tuple[Commit, Sequence[TreeChange]]]) -> None:
+        """Tell from now on what these commits hold from their differences, without reading their trees.
+
+        Args:
+            base: the commit that the first of them was compared with.
+            steps: each with its whole difference to the one before.
+        """
+        before = self._tree_at(base)
+        for commit, changes in steps:
+            self._lines.follow(before, commit.tree, changes)
+            before = commit.tree
 
     @cached_property
     def _compared(self) -> dict[tuple[str, str], tuple[TreeChange, ...]]:

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import IO
 
 from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId
+from gitrelease.repo.lines import Lines
 from gitrelease.repo.run import Git
 from gitrelease.repo.values import (
     BadObject,
@@ -60,6 +61,10 @@ class Objects(Git):
     @cached_property
     def _commits(self) -> dict[str, Commit]:
         return {}
+
+    @cached_property
+    def _lines(self) -> Lines:
+        return Lines()
 
     @cached_property
     def _ahead(self) -> dict[str, bytes]:
@@ -184,7 +189,7 @@ class Objects(Git):
         """Give the tree of a commit; a tree is its own."""
         if treeish in self._commits:
             return self._commits[treeish].tree
-        if treeish in self._trees:
+        if treeish in self._trees or treeish in self._lines:
             return TreeId(treeish)
         ((kind, _),) = self._describe([treeish])
         if kind == "commit":
@@ -199,9 +204,13 @@ class Objects(Git):
 
     def entries(self, treeish: str, paths: Iterable[str]) -> dict[str, Entry]:
         """Say what a tree holds at many paths; what it does not hold is left out."""
-        root, wanted = self.tree_of(treeish), list(paths)
-        self._open_folders([(root, path) for path in wanted])
-        found = {path: self._walk(root, path) for path in wanted}
+        root = self.tree_of(treeish)
+        told = {path: self._lines.tell(root, path) for path in paths}
+        ways = [(tree, path) for path, (tree, _) in told.items() if tree is not None]
+        if ways:
+            self._open_folders(ways)
+        found = {path: entry for path, (_, entry) in told.items()}
+        found.update((path, self._walk(tree, path)) for tree, path in ways)
         return {path: entry for path, entry in found.items() if entry is not None}
 
     def list_tree(self, treeish: str, prefix: str = "", *, recursive: bool = False) -> list[Entry]:
@@ -210,19 +219,34 @@ class Objects(Git):
         A folder that is not there is empty.
         """
         tree = self.tree_of(treeish)
+        if prefix and not recursive:
+            older, told = self._lines.tell_below(tree, prefix)
+            there = {entry.path: entry for entry in self._read_folder(older, prefix)} | told
+            return [entry for entry in there.values() if entry is not None]
+        if not recursive:
+            return self._read_folder(tree, "")
         if prefix:
-            folder = self._walk(tree, prefix)
+            folder = self.tree_entry(tree, prefix)
             if folder is None or folder.mode != "040000":
                 return []
             tree = TreeId(folder.id)
         before = f"{prefix}/" if prefix else ""
-        if not recursive:
-            return [
-                Entry(path=before + name.decode(errors="surrogateescape"), mode=_mode(mode), id=id_.hex())
-                for name, (mode, id_) in self._tree(tree).items()
-            ]
         out = self.run("ls-tree", "-r", "-z", "--full-tree", tree).out
         return [_listed(record, before) for record in out.split(b"\0")[:-1]]
+
+    def _read_folder(self, tree: str, path: str) -> list[Entry]:
+        """List what a folder of a tree holds, read from there."""
+        before = ""
+        if path:
+            self._open_folders([(tree, f"{path}/")])
+            folder = self._walk(tree, path)
+            if folder is None or folder.mode != "040000":
+                return []
+            tree, before = folder.id, f"{path}/"
+        return [
+            Entry(path=before + name.decode(errors="surrogateescape"), mode=_mode(mode), id=id_.hex())
+            for name, (mode, id_) in self._tree(tree).items()
+        ]
 
     def content(self, treeish: str, path: str, *, limit: int = BLOB_LIMIT) -> bytes | None:
         """Read a plain file of a tree; `None` when there is nothing, a refusal when it is something else."""
@@ -250,7 +274,8 @@ class Objects(Git):
 
     def walk_ahead(self, ways: Iterable[tuple[str, str]]) -> None:
         """Read the folders on the way to many paths of commits or trees, for whoever asks for those next."""
-        self._open_folders((self.tree_of(treeish), path) for treeish, path in ways)
+        told = ((self._lines.tell(self.tree_of(treeish), path)[0], path) for treeish, path in ways)
+        self._open_folders((tree, path) for tree, path in told if tree is not None)
 
     def _open_folders(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Read the folders on the way to paths of trees, those of one depth at once, unless they are known."""
