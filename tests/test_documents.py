@@ -24,6 +24,7 @@ from gitrelease.documents import (
     dump,
     parse,
     passing,
+    plainly,
     quoted,
     set_version,
 )
@@ -733,8 +734,14 @@ def places(spot: Spot) -> object:
 
 
 def agree(text: str, loader: type[yaml.SafeLoader]) -> bool:
-    """Say whether the short way lets a text through; what it does, the long way reads to the letter the same."""
-    short = passing.passed(text, loader)
+    """Say whether the short way lets a text through; what it does, the long way reads to the letter the same.
+
+    So does the shortest way, which may take less, and never more.
+    """
+    plain, short = plainly.plainly(text), passing.passed(text, loader)
+    if plain is not None:
+        assert short is not None
+        assert repr(plain) == repr(short[0])
     if short is None:
         return False
     value, root = short
@@ -814,6 +821,76 @@ def test_the_short_way_is_taken(text: str, loader: type[yaml.SafeLoader]) -> Non
 @pytest.mark.parametrize("text", NOT_PASSED, ids=lambda text: repr(text[:20]))
 def test_the_short_way_is_not_taken(text: str, loader: type[yaml.SafeLoader]) -> None:
     assert passing.passed(text, loader) is None
+
+
+PLAIN = """\
+# More.
+a: 1
+
+b: {x: 1, y: -2.5}
+c:
+  - "12:30"
+  # between
+  - key: '# no'
+    other: [a, b/c]
+    gone:
+  - {}
+  - d:
+      e: 订单 #1
+      f: []
+g:
+h: -x: y
+"""
+NOT_PLAIN = [
+    *("a:\n- b\n", "a: b\n  c\n", "a: b\n c: d\n", "- a\n", "a: |\n  b\n", "a: 'b''c'\n", 'a: "\\n"\n'),
+    *(
+        "a: [b,c]\n",
+        "a: {b: [c]}\n",
+        "a: {b: 1, b: 2}\n",
+        "a:  b\n",
+        "a: \n",
+        "a: - b\n",
+        "a: b:\n",
+        "a: b: c\n",
+    ),
+    *(
+        "a: on\n",
+        "no: a\n",
+        "a: 012\n",
+        "é: a\n",
+        "---\na: b\n",
+        "a: b\n...\n",
+        "a: b\na: c\n",
+        "a: &b c\n",
+        "a: [on]\n",
+    ),
+    *(
+        "a:\tb\n",
+        "a: b\n" * 20_000,
+        "a:\n  - b\n   c: d\n",
+        "a: {on: 1}\n",
+        "a: -\n",
+        "a\n",
+        "# a\n",
+        "a:\n  -\n",
+    ),
+    "".join(f"{' ' * n}a:\n" for n in range(40)),
+    "".join(f"{' ' * 2 * n}{'a:' if n == 0 else '- a:'}\n" for n in range(40)),
+]
+
+
+def test_what_is_plainly_spelled_goes_the_shortest_way() -> None:
+    text = PLAIN.replace("h: -x: y\n", "h: -x\n")
+    for plain in (text, dump(composing.composed(text, "a.yaml").value).decode()):
+        assert plainly.plainly(plain) is not None
+        assert agree(plain, yaml.SafeLoader)
+        parsed = parse(plain.encode(), file="a.yaml")
+        assert places(parsed.root) == places(composing.composed(plain, "a.yaml").root)
+
+
+@pytest.mark.parametrize("text", [PLAIN, *NOT_PLAIN], ids=lambda text: repr(text[:20]))
+def test_the_shortest_way_is_for_what_needs_no_parser(text: str) -> None:
+    assert plainly.plainly(text) is None
 
 
 @pytest.mark.parametrize("loader", PARSERS)

@@ -26,6 +26,7 @@ from gitrelease.documents.document import (
     shown,
 )
 from gitrelease.documents.passing import Loader, passed
+from gitrelease.documents.plainly import plainly
 from gitrelease.documents.scalars import (
     JSON_INTEGER,
     JSON_NUMBER,
@@ -62,9 +63,16 @@ def parse(data: bytes, *, file: str, most_bytes: int = MOST_BYTES, loader: Loade
         message = f"has {len(data):,} bytes; at most {most_bytes:,} are read"
         raise DocumentRefused(file, [Finding(code="too-large", file=file, message=message)])
     text = _decoded(data, file)
+    if (value := plainly(text)) is not None:
+        # Whoever asks for places gets them from the parser, which goes by the same rules.
+        return Document(file=file, value=value, text=text, find_root=lambda: _parsed(text, file, loader).root)
+    return _parsed(text, file, loader)
+
+
+def _parsed(text: str, file: str, loader: Loader) -> Document:
     if (short := passed(text, loader)) is not None:
         value, root = short
-        return Document(file=file, value=value, text=text, root=root)
+        return Document(file=file, value=value, text=text, find_root=lambda: root)
     return composed(text, file, loader)
 
 
@@ -78,7 +86,8 @@ def composed(text: str, file: str, loader: Loader = LOADER) -> Document:
     composer.compose(loader)
     if composer.findings or composer.root is None or not isinstance(composer.value, dict):
         raise DocumentRefused(file, composer.findings)
-    return Document(file=file, value=composer.value, text=text, root=composer.root)
+    root = composer.root
+    return Document(file=file, value=composer.value, text=text, find_root=lambda: root)
 
 
 def _decoded(data: bytes, file: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gitrelease.core.finding import Finding, Key
 from gitrelease.documents.scalars import Json
@@ -54,7 +55,12 @@ class Document:
     file: str
     value: dict[str, Json]
     text: str = field(repr=False)
-    root: Spot = field(repr=False, compare=False)
+    find_root: Callable[[], Spot] = field(repr=False, compare=False)
+
+    @cached_property
+    def root(self) -> Spot:
+        """Where everything stands."""
+        return self.find_root()
 
     def place(self, key: Key) -> tuple[int, int]:
         """Give line and column (from 1) of the value at a key, or of its nearest parent that is there."""

@@ -39,7 +39,7 @@ _REMEMBERED = 64
 """Texts up to this length come again and again: keys, types, numbers."""
 
 
-class _Odd(Exception):
+class Odd(Exception):
     """Something here needs a closer look."""
 
 
@@ -82,7 +82,7 @@ def passed(text: str, loader: Loader) -> tuple[dict[str, Json], Spot] | None:
     parser = loader(text)
     try:
         return _compose(parser)
-    except (_Odd, yaml.YAMLError, ValueError, OverflowError):
+    except (Odd, yaml.YAMLError, ValueError, OverflowError):
         return None
     finally:
         parser.dispose()
@@ -97,7 +97,7 @@ def _compose(parser: yaml.CSafeLoader | yaml.SafeLoader) -> tuple[dict[str, Json
     take()  # the document begins
     first = take()
     if type(first) is not begin_mapping or first.anchor is not None or first.tag is not None:
-        raise _Odd
+        raise Odd
     nodes, spelled_in_ascii = 1, True
     # The innermost mapping or list, and for each around it what is set aside meanwhile.
     value: Any = {}
@@ -112,11 +112,11 @@ def _compose(parser: yaml.CSafeLoader | yaml.SafeLoader) -> tuple[dict[str, Json
         if kind is scalar:
             nodes += 1
             if event.anchor is not None or event.tag is not None or nodes > MOST_NODES:
-                raise _Odd
+                raise Odd
             found: Any = event.value
             if not event.implicit[0]:
                 if not found.isascii() and has_surrogate(found):
-                    raise _Odd
+                    raise Odd
             elif len(found) > _REMEMBERED:
                 found = _plain(found)
             elif not in_mapping or key is not None or found not in PLAIN_KEYS:
@@ -126,7 +126,7 @@ def _compose(parser: yaml.CSafeLoader | yaml.SafeLoader) -> tuple[dict[str, Json
                 value.append(found)
             elif key is None:
                 if type(found) is not str or found in value:
-                    raise _Odd
+                    raise Odd
                 spelled_in_ascii = spelled_in_ascii and found.isascii()
                 key, key_event = found, event
             else:
@@ -136,9 +136,9 @@ def _compose(parser: yaml.CSafeLoader | yaml.SafeLoader) -> tuple[dict[str, Json
         elif kind is begin_mapping or kind is begin_list:
             nodes += 1
             if event.anchor is not None or event.tag is not None or nodes > MOST_NODES:
-                raise _Odd
+                raise Odd
             if (in_mapping and key is None) or len(around) == MOST_DEPTH - 1:
-                raise _Odd
+                raise Odd
             around.append((value, parts, key, key_event, first))
             in_mapping = kind is begin_mapping
             value, parts, key, first = {} if in_mapping else [], {}, None, event
@@ -158,16 +158,16 @@ def _compose(parser: yaml.CSafeLoader | yaml.SafeLoader) -> tuple[dict[str, Json
                 parts[len(value)] = (inner_first, event, None, inner_parts)
                 value.append(inner)
         else:  # an alias
-            raise _Odd
+            raise Odd
     take()  # the document ends
     if type(take()) is not yaml.StreamEndEvent:
-        raise _Odd
+        raise Odd
     return value, _spot((first, event, None, parts))
 
 
 def _refuse_two_spellings(mapping: Mapping[str, object]) -> None:
     if len({unicodedata.normalize("NFC", name) for name in mapping}) != len(mapping):
-        raise _Odd
+        raise Odd
 
 
 def _plain(text: str) -> Json:
@@ -177,14 +177,23 @@ def _plain(text: str) -> Json:
     if JSON_INTEGER.fullmatch(text):
         if len(text) <= 20 and LEAST_INTEGER <= int(text) <= MOST_INTEGER:
             return int(text)
-        raise _Odd
+        raise Odd
     if JSON_NUMBER.fullmatch(text):
         if math.isfinite(float(text)):
             return float(text)
-        raise _Odd
+        raise Odd
     if misread(text):
-        raise _Odd
+        raise Odd
     return text
 
 
 _remembered = lru_cache(maxsize=8192)(_plain)
+
+
+def plain_scalar(text: str) -> Json:
+    """Read an unquoted value.
+
+    Raises:
+        Odd: not every reader takes it for the same.
+    """
+    return _remembered(text) if len(text) <= _REMEMBERED else _plain(text)
