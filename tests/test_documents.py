@@ -839,10 +839,32 @@ c:
       e: 订单 #1
       f: []
 g:
+i: |
+  # one
+
+    two: 2
+  three
+
+j:
+  k: |-
+    - four
+  # five
 h: -x: y
 """
 NOT_PLAIN = [
-    *("a:\n- b\n", "a: b\n  c\n", "a: b\n c: d\n", "- a\n", "a: |\n  b\n", "a: 'b''c'\n", 'a: "\\n"\n'),
+    *(
+        "a:\n- b\n",
+        "a: b\n  c\n",
+        "a: b\n c: d\n",
+        "- a\n",
+        "a: |2\n  b\n",
+        "a: |\n",
+        "a: |\n\n  b\n",
+        "a:\n  b: |\n    c\n   d\n",
+        "a: >\n  b\n",
+        "a: 'b''c'\n",
+        'a: "\\n"\n',
+    ),
     *(
         "a: [b,c]\n",
         "a: {b: [c]}\n",

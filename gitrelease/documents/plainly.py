@@ -1,13 +1,15 @@
 """Plainly: the shortest way through a text, for one that is spelled as we and most people spell documents.
 
 It goes line by line: `key: value`, a list's `- `, values in quotes that need no escape, short lists and mappings
-in brackets. What it meets besides, it leaves to `passing.py`, which has a parser for it. So what this lets
-through has to mean the same there, to the letter; no place is noted, as nearly nobody asks for one.
+in brackets, texts as they are behind a `|`. What it meets besides, it leaves to `passing.py`, which has a parser
+for it. So what this lets through has to mean the same there, to the letter; no place is noted, as nearly nobody
+asks for one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +33,7 @@ _MAPPING = re.compile(rf"\{{(?:([A-Za-z_][A-Za-z0-9_]*: {_WORD}(?:, [A-Za-z_][A-
 
 def plainly(text: str) -> dict[str, Json] | None:
     """Give what a text holds, or nothing if it has to be looked at more closely."""
-    if len(text) > MOST or "\t" in text:
+    if len(text) > MOST or "\t" in text or not text.endswith("\n"):
         return None
     try:
         return _read(text)
@@ -48,7 +50,9 @@ def _read(text: str) -> dict[str, Json]:
     # The mapping and the key that still wait for what stands on the lines below.
     waiting: dict[str, Json] | None = None
     name = ""
-    for line in text.split("\n"):
+    lines = iter(text.split("\n"))
+    following: list[str] = []
+    while (line := following.pop() if following else next(lines, None)) is not None:
         rest = line.lstrip(" ")
         if not rest or rest[0] == "#":
             continue
@@ -85,6 +89,8 @@ def _read(text: str) -> dict[str, Json]:
         if found is None:
             value[name] = None
             waiting = value
+        elif found == "|" or found == "|-":
+            value[name] = _literal(lines, indent, following, keeps_end=found == "|")
         else:
             value[name] = _bracketed(found) if isinstance(found, str) else found[0]
     if not root:
@@ -94,9 +100,9 @@ def _read(text: str) -> dict[str, Json]:
 
 @lru_cache(maxsize=8192)
 def _pair(rest: str) -> tuple[str, tuple[Json] | str | None]:
-    """Read a key and, in a tuple, its value; nothing where that is to come, a text where it is in brackets.
+    """Read a key and, in a tuple, its value; nothing where that is to come, a text where it is to be made.
 
-    The same lines come again and again. What is in brackets can be changed, and is made each time.
+    The same lines come again and again. Lists and mappings can be changed, and are made each time.
     """
     pair = _PAIR.fullmatch(rest)
     if pair is None:
@@ -108,7 +114,7 @@ def _pair(rest: str) -> tuple[str, tuple[Json] | str | None]:
         if written is not None:
             raise Odd
         return name, None
-    return name, written if written[0] in "[{" else (_scalar(written),)
+    return name, written if written[0] in "[{|" else (_scalar(written),)
 
 
 def _scalar(written: str) -> Json:
@@ -123,6 +129,26 @@ def _scalar(written: str) -> Json:
     if found is None:
         raise Odd
     return found[1]
+
+
+def _literal(lines: Iterator[str], around: int, following: list[str], *, keeps_end: bool) -> str:
+    """Read a text that stands as it is, deeper than what is around it; the line behind it is left for others."""
+    found: list[str] = []
+    deep = 0
+    for line in lines:
+        if not found:
+            deep = len(line) - len(line.lstrip(" "))
+            if deep <= around or deep == len(line):
+                raise Odd
+        if line[:deep].strip(" "):
+            if len(line) - len(line.lstrip(" ")) > around:
+                raise Odd
+            following.append(line)
+            break
+        found.append(line[deep:])
+    while found and not found[-1]:
+        found.pop()
+    return "\n".join(found) + ("\n" if keeps_end and found else "")
 
 
 def _bracketed(written: str) -> Json:
