@@ -35,7 +35,8 @@ from gitrelease.reading.deployables import mappings_of, read_deployable
 from gitrelease.reading.ledger import Ledger, LedgerMissing
 from gitrelease.reading.milestones import Milestone, keep, recall
 from gitrelease.reading.production import drift
-from gitrelease.reading.replay import Past, replay
+from gitrelease.reading.relay import relay
+from gitrelease.reading.replay import Past
 from gitrelease.reading.settlements import Settlements
 from gitrelease.reading.situation import fold
 from gitrelease.reading.trees import guarded_difference, held, read_states
@@ -118,7 +119,7 @@ def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
     since = known.past.at.id if known else None
     is_still_there = since == tip
     with Listing(broken=broken, promise=4, ref=LEDGER, what=f"the trust root {first:.7}"):
-        pasts.append(replay(desk.repo, tip, first, past=known.past if known else None))
+        pasts.append(relay(desk.repo, tip, first, past=known.past if known else None))
     if not pasts:
         return _result(desk, desk.root or first, None, broken)
     past = pasts[0]

@@ -8,7 +8,7 @@ looks at the user's files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -231,7 +231,32 @@ class Repo(Refs, Signing, Worktree):
     def __enter__(self) -> Self:
         return self
 
+    def __reduce__(self) -> tuple[Callable[..., Repo], tuple[object, ...]]:
+        """Hand the repository to another process, which gets a door of its own to it."""
+        git = self._environ, self.signing_key, self._quarantine, self._prompt
+        return _opened, (self._where, self.remote, *git, self.is_direct)
+
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _opened(
+    place: Place,
+    remote: str,
+    environ: Mapping[str, str],
+    signing_key: Path | None,
+    quarantine: bool,  # noqa: FBT001 - only pickle calls this
+    prompt: bool,  # noqa: FBT001
+    is_direct: bool,  # noqa: FBT001
+) -> Repo:
+    return Repo(
+        place,
+        remote=remote,
+        environ=environ,
+        signing_key=signing_key,
+        quarantine=quarantine,
+        prompt=prompt,
+        is_direct=is_direct,
+    )
