@@ -16,6 +16,9 @@ from gitrelease.repo import Commit, Repo, TreeChange
 WINDOW = 256
 """For how many receipts git is asked at once."""
 
+_OPINIONS = 16
+"""How many opinions on a package are looked for; more are read when they are asked for."""
+
 Step = tuple[Commit, tuple[TreeChange, ...]]
 """One commit of the ledger, with its difference to the one before."""
 
@@ -40,6 +43,7 @@ class Outlook:
         kept = {parent for commit, _ in steps for parent in commit.parents[1:]}
         repo.read_ahead(kept)
         held = {id_: repo.commit(id_) for id_ in kept if repo.is_kept(id_)}
+        self._read_logs(receipts)
         # Merges, heads and tasks beside what they start from.
         bases = {id_: commit.parents[0] for id_, commit in held.items() if commit.parents}
         repo.read_ahead(bases.values())
@@ -57,12 +61,28 @@ class Outlook:
         entries = (entry for change in changed for entry in (change.before, change.after))
         repo.read_ahead(entry.id for entry in entries if entry is not None and entry.is_file)
 
+    def _read_logs(self, receipts: Sequence[tuple[Commit, Receipt]]) -> None:
+        """Read opinions that came before the last ones on their packages."""
+        fresh = {receipt.evidence.log for _, receipt in receipts if receipt.evidence is not None}
+        for _ in range(_OPINIONS):
+            held = [self.repo.commit(id_) for id_ in fresh if id_ is not None and self.repo.is_kept(id_)]
+            fresh = {parent for commit in held for parent in commit.parents if not self.repo.is_kept(parent)}
+            self.repo.read_ahead(id_ for id_ in fresh if id_ is not None)
 
-def tasks_kept(commit: Commit) -> list[CommitId]:
-    """List the tasks that a receipt keeps, if it can be read at all."""
-    receipt = _read(commit)
-    evidence = None if receipt is None else receipt.evidence
-    return [task for task in evidence.tasks if task in commit.parents] if evidence else []
+    def made_by_people(self, commit: Commit) -> list[CommitId]:
+        """List what was made by the people whose work and words a receipt keeps, as far as it was read."""
+        receipt = _read(commit)
+        evidence = None if receipt is None else receipt.evidence
+        if evidence is None:
+            return []
+        made = {id_: None for id_ in (*evidence.tasks, evidence.head) if self.repo.is_kept(id_)}
+        fresh = [] if evidence.log is None else [evidence.log]
+        while fresh and len(made) < len(evidence.tasks) + _OPINIONS:
+            id_ = fresh.pop()
+            if id_ not in made and self.repo.is_kept(id_):
+                made[id_] = None
+                fresh += self.repo.commit(id_).parents
+        return list(made)
 
 
 def _read(commit: Commit) -> Receipt | None:

@@ -34,7 +34,7 @@ from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import all_states
 from gitrelease.reading.judging import Ground, Judged, judge_merged
 from gitrelease.reading.ledger import receipt_of
-from gitrelease.reading.lookahead import WINDOW, Outlook, Step, tasks_kept
+from gitrelease.reading.lookahead import WINDOW, Outlook, Step
 from gitrelease.reading.packages import content_of
 from gitrelease.reading.trees import guarded_difference, held, read_manifest, read_workspace
 from gitrelease.repo import EMPTY_TREE, Commit, Repo, TreeChange
@@ -237,14 +237,14 @@ class _Player:
         return Listing(broken=self.past.broken, promise=promise, ref=LEDGER, what=said)
 
     def _ask_signers(self, start: int) -> int:
-        """Ask at once who made everything up to where the workspace may change; give where that is."""
+        """Ask at once who made what comes next, up to where the workspace may change; give where that is."""
         if self.past.coming is not None:  # what is signed after this work is judged by another workspace
             return start + 1
         end = start
         wanted: list[CommitId] = []
-        for commit, changes in self.chain[start:]:
+        for commit, changes in self.chain[start : start - start % WINDOW + WINDOW]:
             end += 1
-            wanted += [commit.id, *tasks_kept(commit)]
+            wanted += [commit.id, *self.outlook.made_by_people(commit)]
             if any(change.path == WORKSPACE_PATH for change in changes):
                 break
         self.signers.known.clear()
