@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 from gitrelease.core.archive import (
@@ -141,8 +142,9 @@ def write_summary(summary: Summary) -> bytes:
     return value_bytes(summary_document(summary))
 
 
+@lru_cache(maxsize=256)
 def read_summary(data: bytes, *, of: str) -> Summary:
-    """Read what became of a package."""
+    """Read what became of a package; what was read a moment ago is not read again."""
     return read_value(data, parse_summary, of=of)
 
 

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import NewType
 
@@ -31,6 +32,8 @@ ITEM_BYTES = 200
 PACKAGE_BYTES = 220
 NAME_CHARACTERS = 128
 DIRECTORY_LEVELS = 10
+_REMEMBERED = 4096
+"""For how many texts is remembered what they are: an item is named again wherever something is said of it."""
 
 # CJK ideographs: extension A, the unified block, the compatibility ideographs, and the planes 2 and 3. They are
 # spelled out, because an editor that normalises text turns the first compatibility ideograph into another one.
@@ -56,6 +59,9 @@ class Kind(StrEnum):
     JOB = "job"
     SCRIPT = "script"
     WORKSPACE = "workspace"
+
+
+_KINDS = frozenset(Kind)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -91,6 +97,8 @@ class TaskId:
 
 def fold(name: str) -> str:
     """Map names that people or file systems could mix up onto one text: composed, case folded."""
+    if name.isascii():  # then there is nothing to compose
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
@@ -155,10 +163,11 @@ def directory(text: str) -> Directory:
     return Directory(text)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def item_key(text: str) -> ItemKey:
     """Parse `job/orders`, `script/clean-orders` or `workspace/<name>`."""
     kind, _, name = text.partition("/")
-    if kind not in set(Kind) or not name:
+    if kind not in _KINDS or not name:
         raise NameRefused(f"{text!r} is not kind/name", hint="write job/<name> or script/<name>")
     return ItemKey(kind=Kind(kind), name=item_name(name))
 
@@ -232,6 +241,7 @@ def is_guarded(path: str) -> bool:
     return path in GUARDED or path.partition("/")[0] in _GUARDED_FOLDERS
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def shard(name: str) -> str:
     """Spread names over 256 folders, by their folded form; git reads and writes a folder whole."""
     return sha256(fold(name).encode()).hexdigest()[:2]
@@ -279,6 +289,7 @@ class Place:
     """Whether this file is the item's own document, not a subjob or a script's content."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def place_of(path: str) -> Place:
     """Say which item a path under `jobs/`, `scripts/` or `workspace.yaml` belongs to.
 

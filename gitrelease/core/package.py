@@ -239,8 +239,9 @@ def faults_of(
         )
     names: dict[tuple[Kind, str], ItemKey] = {}
     for planned in manifest.items:
-        other = names.setdefault(planned.item.folded, planned.item)
-        if other is not planned.item:
+        other = names.get(planned.item.folded)
+        names.setdefault(planned.item.folded, planned.item)
+        if other is not None:
             faults.append(Reason(code="item-twice", message=f"{planned.item} and {other} are one name"))
         faults += _faults_of_item(planned)
     return faults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gitrelease.archiving import Kept, read_summary
 from gitrelease.core.ledger import (
@@ -51,8 +52,7 @@ class Holdings:
         if self.commit is None:
             return None
         data = self.repo.content(self.commit, standing_path(target))
-        where = f"the ledger's word on the target {target}"
-        return None if data is None else read_value(data, parse_standing, of=where)
+        return None if data is None else _standing(target, data)
 
     def summary(self, package: PackageName) -> Summary | None:
         """Say what became of a package; None for one that was never begun nor refused."""
@@ -68,5 +68,11 @@ class Holdings:
                 yield Kept(data=data, of=f"the ledger's {entry.path}")
 
 
+@lru_cache(maxsize=1024)
 def _holding(path: str, data: bytes) -> Holding:
     return read_value(data, parse_holding, of=f"the ledger's {path}")
+
+
+@lru_cache(maxsize=1024)
+def _standing(target: str, data: bytes) -> TargetStanding:
+    return read_value(data, parse_standing, of=f"the ledger's word on the target {target}")

@@ -262,11 +262,12 @@ def _name_faults(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]
     if (became := ground.closed(manifest.name)) is not None:
         return [Reason(code="closed", message=f"{manifest.name} was {became}, and a name is used once")]
     folder = manifest.path.rpartition("/")[0]
+    mine = fold(manifest.path)
     others = [entry.path for entry in repo.list_tree(ground.approved, folder) if entry.path != manifest.path]
     return [
         Reason(code="name-taken", message=f"there was a package before that has its manifest at {path}")
         for path in others
-        if fold(path) == fold(manifest.path)
+        if fold(path) == mine
     ]
 
 

@@ -292,10 +292,10 @@ def _changes(fields: Iterator[bytes]) -> Iterator[TreeChange]:
 
 def _change(meta: bytes, path: bytes) -> TreeChange:
     """Read one record of `--raw`: `:<mode> <mode> <id> <id> <letter>` and the path."""
-    old_mode, new_mode, old_id, new_id, _ = meta[1:].decode().split(" ")
-    name = path.decode(errors="surrogateescape")
+    told, name = meta.decode(), path.decode(errors="surrogateescape")
+    old_mode, new_mode = told[1:7], told[8:14]
     return TreeChange(
-        path=name,
-        before=None if old_mode == _ABSENT else Entry(path=name, mode=old_mode, id=old_id),
-        after=None if new_mode == _ABSENT else Entry(path=name, mode=new_mode, id=new_id),
+        name,
+        None if old_mode == _ABSENT else Entry(name, old_mode, told[15:55]),
+        None if new_mode == _ABSENT else Entry(name, new_mode, told[56:96]),
     )

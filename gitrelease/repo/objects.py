@@ -359,10 +359,11 @@ class Objects(Git):
 
     def _exchange(self, portion: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
         if self._reader is None:
-            self._reader = self.start("cat-file", "--batch-command", "-z")
+            # With a buffer it writes when it is told to, not twice for each object.
+            self._reader = self.start("cat-file", "--batch-command", "--buffer", "-z")
         _, questions, answers = self._reader
         try:
-            questions.write(b"".join(portion))
+            questions.write(b"".join(portion) + b"flush\0")
             questions.flush()
         except OSError as problem:
             raise GitFailed("git stopped reading objects", hint="git fsck says more") from problem
@@ -449,8 +450,10 @@ def _commit(id_: CommitId, data: bytes) -> Commit:
     while rest and rest[0][0] == b"parent":
         parents.append(CommitId(_named_id(id_, rest.pop(0)[1])))
     named = dict(reversed(rest))
-    author, authored_at = _claim(named.get(b"author", b""))
-    committer, committed_at = _claim(named.get(b"committer", b""))
+    claims = named.get(b"author", b""), named.get(b"committer", b"")
+    author, authored_at = _claim(claims[0])
+    # Mostly one person did both, at once.
+    committer, committed_at = (author, authored_at) if claims[0] == claims[1] else _claim(claims[1])
     return Commit(
         id=id_,
         tree=TreeId(_named_id(id_, lines[0][1])),

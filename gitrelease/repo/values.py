@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
@@ -40,9 +41,10 @@ class EntryKind(StrEnum):
     COMMIT = "commit"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a tree, of any mode; whoever uses it judges the mode."""
+
+    # A tuple, like the change below: a long past has hundreds of thousands of them.
 
     path: str
     mode: str
@@ -94,8 +96,7 @@ class Tag:
     message: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class TreeChange:
+class TreeChange(NamedTuple):
     """A path that two trees hold differently. A renamed file is two changes."""
 
     path: str
