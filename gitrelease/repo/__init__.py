@@ -1,9 +1,9 @@
 """The one door to git.
 
 `Repo` is all that others see: values and errors of ours come out, full object ids go in. `run.py` starts
-git, `objects.py` reads what it stores and `store.py` adds to it, `history.py` says what happened, `bulk.py`
-reads much at once, `refs.py` fetches and moves refs, `signing.py` writes and verifies commits, `worktree.py`
-looks at the user's files.
+git, `objects.py` reads what it stores and `store.py` adds to it, `history.py` says what happened, `lines.py` what
+trees hold that were compared, `bulk.py` reads much at once, `refs.py` fetches and moves refs, `signing.py` writes
+and verifies commits, `worktree.py` looks at the user's files.
 """
 
 from __future__ import annotations
