@@ -63,7 +63,7 @@ class Kept:
         """Look at it without reading all of it; what cannot be looked at so is read, and refused as ever."""
         try:
             return look(Glance(json.loads(self.data)))
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+        except (ValueError, RecursionError, GitReleaseError):
             return look(self.read())
 
 

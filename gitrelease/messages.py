@@ -88,15 +88,7 @@ def _read(text: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str
                 value, ensure_ascii=False
             ).encode()  # half a character has no bytes, and could not be kept
         return parse(cast("Mapping[str, object]", value))
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-        GitReleaseError,
-    ) as wrong:
+    except (ValueError, RecursionError, GitReleaseError) as wrong:
         raise MessageRefused(f"{of} carries a value that gitrelease cannot read ({wrong})") from wrong
 
 

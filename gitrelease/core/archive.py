@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 
+from gitrelease.core.fields import Fields
 from gitrelease.core.item import API_VERSION
 from gitrelease.core.names import (
     CommitId,
@@ -104,25 +104,27 @@ def entry_document(entry: ArchiveEntry) -> dict[str, object]:
 
 def parse_entry(value: Mapping[str, object]) -> ArchiveEntry:
     """Read an entry back."""
-
-    def name(value: object) -> PackageName | None:
-        return None if value is None else package_name(str(value))
-
-    settlement = value["settlement"]
+    top = Fields(value).whole("package", "settlement", "head", "log", "tasks")
+    head, log = top.optional("head"), top.optional("log")
     return ArchiveEntry(
-        by=MemberId(str(value["by"])),
-        package=name(value["package"]),
-        settlement=None if settlement is None else Settlement(str(settlement)),
-        head=cast("CommitId | None", value["head"]),
-        log=cast("CommitId | None", value["log"]),
-        message=str(value["message"]),
+        by=MemberId(top.text("by")),
+        package=_package(top),
+        settlement=top.choice("settlement", Settlement) if "settlement" in top else None,
+        head=None if head is None else CommitId(head),
+        log=None if log is None else CommitId(log),
+        message=top.text("message"),
         tasks=tuple(
             SettledTask(
-                id=task_id(str(task["id"])),
-                commit=CommitId(str(task["commit"])),
-                settlement=Settlement(str(task["settlement"])),
-                package=name(task["package"]),
+                id=task_id(task.text("id")),
+                commit=CommitId(task.text("commit")),
+                settlement=task.choice("settlement", Settlement),
+                package=_package(task.whole("package")),
             )
-            for task in cast("Sequence[Mapping[str, object]]", value["tasks"])
+            for task in top.each("tasks")
         ),
     )
+
+
+def _package(fields: Fields) -> PackageName | None:
+    name = fields.optional("package")
+    return None if name is None else package_name(name)

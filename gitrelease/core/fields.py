@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
@@ -10,7 +11,6 @@ from gitrelease.core.finding import Key, Problem, key_text
 from gitrelease.errors import GitReleaseError
 
 Choice = TypeVar("Choice", bound=StrEnum)
-Kind = TypeVar("Kind")
 
 
 class Malformed(GitReleaseError):
@@ -35,6 +35,13 @@ class Fields:
 
     def __contains__(self, name: str) -> bool:
         return self.value.get(name) is not None
+
+    def whole(self, *names: str) -> Fields:
+        """Give it back if it has all of these keys, be it with nothing: what we write ourselves lacks none."""
+        for name in names:
+            if name not in self.value:
+                raise Malformed(self.key, f"has no {name!r}")
+        return self
 
     def text(self, name: str, default: str | None = None) -> str:
         """Give a text; without a default it has to be there."""
@@ -82,6 +89,22 @@ class Fields:
         found = self.text(name, None if default is None else default.value)
         return _choice(found, of, (*self.key, name))
 
+    def time(self, name: str) -> datetime:
+        """Give a time, in UTC."""
+        found = self.optional_time(name)
+        if found is None:
+            raise Malformed(self.key, f"has no {name!r}")
+        return found
+
+    def optional_time(self, name: str) -> datetime | None:
+        """Give a time, in UTC, or nothing where there is none."""
+        found = self.optional(name)
+        return None if found is None else _time(found, (*self.key, name))
+
+    def times(self, name: str) -> tuple[datetime, ...]:
+        """Give a list of times, in UTC."""
+        return tuple(_time(_text(value, key), key) for key, value in self.items(name))
+
     def choices(self, name: str, of: type[Choice]) -> tuple[Choice, ...]:
         """Give a list of members of an enumeration."""
         return tuple(_choice(_text(value, key), of, key) for key, value in self.items(name))
@@ -122,29 +145,6 @@ class Fields:
             yield name, (*self.key, name), value
 
 
-def maybe(value: object, kind: type[Kind]) -> Kind | None:
-    """Give a value of a type, or nothing: for values of our own, which no schema looked at before.
-
-    Raises:
-        TypeError: it is of another type.
-    """
-    if value is not None and type(value) is not kind:
-        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
-    return value
-
-
-def sure(value: object, kind: type[Kind]) -> Kind:
-    """Give a value of a type that has to be there.
-
-    Raises:
-        TypeError: it is not, or is of another type.
-    """
-    found = maybe(value, kind)
-    if found is None:
-        raise TypeError(f"there is no {kind.__name__}")
-    return found
-
-
 def _a(value: object) -> str:
     """Name the type of a value in the words of YAML."""
     match value:
@@ -174,3 +174,16 @@ def _choice(text: str, of: type[Choice], key: Key) -> Choice:
         return of(text)
     except ValueError:
         raise Malformed(key, f"is {text!r}, which is none of {', '.join(of)}") from None
+
+
+def _time(text: str, key: Key) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise Malformed(key, f"is {text!r}, a time without an offset")
+        at = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Malformed(key, f"is {text!r}, which is no time") from None
+    if at.year < 1970:
+        raise Malformed(key, f"is {text!r}, which is before there was git")
+    return at

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import cast
 
-from gitrelease.core.fields import maybe, sure
+from gitrelease.core.fields import Fields
 from gitrelease.core.item import API_VERSION
 from gitrelease.core.names import (
     BlobId,
@@ -204,10 +203,11 @@ def standing_document(standing: TargetStanding) -> dict[str, object]:
 
 def parse_standing(value: Mapping[str, object]) -> TargetStanding:
     """Read how a target was last left."""
+    top = Fields(value).whole("state", "behind")
     return TargetStanding(
-        state=maybe(value["state"], str),
-        mapping=str(value["mapping"]),
-        behind=tuple(item_key(text) for text in cast("Sequence[str]", value["behind"])),
+        state=top.optional("state"),
+        mapping=top.text("mapping"),
+        behind=tuple(item_key(text) for text in top.texts("behind")),
     )
 
 
@@ -286,15 +286,16 @@ def holding_document(holding: Holding) -> dict[str, object]:
 
 def parse_holding(value: Mapping[str, object]) -> Holding:
     """Read what a target holds of an item."""
-    package = value["package"]
+    top = Fields(value).whole("package")
+    package, outcome = top.optional("package"), _outcome(top)
     return Holding(
-        item=item_key(str(value["item"])),
-        version=sure(value["version"], int),
-        mapping=str(value["mapping"]),
-        deployed=cast("Digest | None", maybe(value["deployed"], str)),
-        status=OutcomeStatus(str(value["status"])),
-        error=maybe(value["error"], str),
-        package=None if package is None else package_name(str(package)),
+        item=item_key(top.text("item")),
+        version=top.number("version"),
+        mapping=top.text("mapping"),
+        deployed=outcome.deployed,
+        status=outcome.status,
+        error=outcome.error,
+        package=None if package is None else package_name(package),
     )
 
 
@@ -328,34 +329,33 @@ def receipt_document(receipt: Receipt) -> dict[str, object]:
 
 def parse_receipt(value: Mapping[str, object]) -> Receipt:
     """Read a receipt that its schema accepts."""
-    package = value.get("package")
-    work = value.get("work")
-    evidence = value.get("evidence")
+    top = Fields(value)
+    package, evidence = top.optional("package"), top.fields("evidence")
     return Receipt(
-        event=Event(str(value["event"])),
-        runner=MemberId(str(value["runner"])),
-        run=str(value["run"]),
-        work=None if work is None else Work(str(work)),
-        package=None if package is None else package_name(str(package)),
-        evidence=None if evidence is None else _parse_evidence(cast("Mapping[str, object]", evidence)),
-        results=tuple(_parse_result(entry) for entry in _sequence(value, "results")),
+        event=top.choice("event", Event),
+        runner=MemberId(top.text("runner")),
+        run=top.text("run"),
+        work=top.choice("work", Work) if "work" in top else None,
+        package=None if package is None else package_name(package),
+        evidence=None if evidence is None else _parse_evidence(evidence),
+        results=tuple(_parse_result(one) for one in top.each("results")),
         reasons=tuple(
-            Reason(code=str(entry["code"]), message=str(entry["message"]))
-            for entry in _sequence(value, "reasons")
+            Reason(code=one.text("code"), message=one.text("message")) for one in top.each("reasons")
         ),
-        items=tuple(item_key(text) for text in cast("Sequence[str]", value.get("items", ()))),
-        targets=tuple(cast("Sequence[str]", value.get("targets", ()))),
-        holdings=cast("CommitId | None", value.get("holdings")),
-        note=str(value.get("note", "")),
-        workspace=cast("str | None", value.get("workspace")),
-        main=cast("str | None", value.get("main")),
-        taken_over=cast("CommitId | None", value.get("takenOver")),
-        forge=ForgeKind(str(value.get("forge", ForgeKind.LOCAL))),
+        items=tuple(item_key(text) for text in top.texts("items")),
+        targets=top.texts("targets"),
+        holdings=_commit(top, "holdings"),
+        note=top.text("note", ""),
+        workspace=top.optional("workspace"),
+        main=top.optional("main"),
+        taken_over=_commit(top, "takenOver"),
+        forge=top.choice("forge", ForgeKind, ForgeKind.LOCAL),
     )
 
 
-def _sequence(value: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:
-    return cast("Sequence[Mapping[str, object]]", value.get(key, ()))
+def _commit(fields: Fields, name: str) -> CommitId | None:
+    found = fields.optional(name)
+    return None if found is None else CommitId(found)
 
 
 def _result_document(result: ItemResult) -> dict[str, object]:
@@ -370,17 +370,22 @@ def _result_document(result: ItemResult) -> dict[str, object]:
     }
 
 
-def _parse_result(value: Mapping[str, object]) -> ItemResult:
+def _parse_result(result: Fields) -> ItemResult:
     return ItemResult(
-        item=item_key(str(value["item"])),
-        target=str(value["target"]),
-        version=cast("int", value["version"]),
-        mapping=str(value["mapping"]),
-        outcome=Outcome(
-            status=OutcomeStatus(str(value["status"])),
-            deployed=cast("Digest | None", value["deployed"]),
-            error=cast("str | None", value["error"]),
-        ),
+        item=item_key(result.text("item")),
+        target=result.text("target"),
+        version=result.number("version"),
+        mapping=result.text("mapping"),
+        outcome=_outcome(result),
+    )
+
+
+def _outcome(fields: Fields) -> Outcome:
+    deployed = fields.whole("deployed", "error").optional("deployed")
+    return Outcome(
+        status=fields.choice("status", OutcomeStatus),
+        deployed=None if deployed is None else Digest(deployed),
+        error=fields.optional("error"),
     )
 
 
@@ -397,14 +402,15 @@ def _evidence_document(evidence: Evidence) -> dict[str, object]:
     }
 
 
-def _parse_evidence(value: Mapping[str, object]) -> Evidence:
+def _parse_evidence(evidence: Fields) -> Evidence:
+    evidence.whole("log", "tasks", "approvals", "recorded")
     return Evidence(
-        main_before=CommitId(str(value["mainBefore"])),
-        main_after=CommitId(str(value["mainAfter"])),
-        manifest=BlobId(str(value["manifest"])),
-        head=CommitId(str(value["head"])),
-        log=cast("CommitId | None", value["log"]),
-        tasks=tuple(CommitId(task) for task in cast("Sequence[str]", value["tasks"])),
-        approvals=tuple(cast("Sequence[str]", value["approvals"])),
-        recorded=cast("Mapping[str, object]", value["recorded"]),
+        main_before=CommitId(evidence.text("mainBefore")),
+        main_after=CommitId(evidence.text("mainAfter")),
+        manifest=BlobId(evidence.text("manifest")),
+        head=CommitId(evidence.text("head")),
+        log=_commit(evidence, "log"),
+        tasks=tuple(CommitId(task) for task in evidence.texts("tasks")),
+        approvals=evidence.texts("approvals"),
+        recorded={name: value for name, _, value in evidence.inside("recorded").entries()},
     )

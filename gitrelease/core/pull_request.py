@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
 
+from gitrelease.core.fields import Fields, Malformed
 from gitrelease.core.names import BlobId, CommitId, PackageName, RefName, package_name
 from gitrelease.core.people import Account, Actor, Person
 from gitrelease.core.review import Opinion, Review, Say
@@ -239,28 +239,35 @@ def pull_request_document(pull: PullRequest) -> dict[str, object]:
 
 
 def parse_pull_request(value: Mapping[str, object]) -> PullRequest:
-    """Read what a receipt kept of a pull request."""
-    fields = cast("Mapping[str, Any]", value)
-    if fields["forge"] != "github":
-        raise ValueError(f"{fields['forge']!r} is no forge that is known here")
-    closed_by = fields["closedBy"]
+    """Read what a receipt kept of a pull request.
+
+    Raises:
+        Malformed: it is none, or lacks something.
+    """
+    top = Fields(value).whole(
+        "closedBy", "mergedAs", "open", "pushes", "remarks", "retargeted", "sameRepository", "tasks", "teams"
+    )
+    if (forge := top.text("forge")) != "github":
+        raise Malformed(("forge",), f"is {forge!r}, no forge that is known here")
+    tasks, teams = top.inside("tasks"), top.inside("teams")
+    merged_as, closed_by = top.optional("mergedAs"), top.fields("closedBy")
     return PullRequest(
-        package=package_name(str(fields["package"])),
-        number=int(fields["number"]),
-        url=str(fields["url"]),
-        base=str(fields["base"]),
-        head=CommitId(str(fields["head"])),
-        is_same_repository=fields["sameRepository"] is True,
-        is_open=fields["open"] is True,
-        opened_by=_account(fields["openedBy"]),
-        opened_at=datetime.fromisoformat(fields["openedAt"]),
-        pushes=_pushes(fields["pushes"]),
-        remarks=tuple(_remark(one) for one in fields["remarks"]),
-        retargeted=tuple(datetime.fromisoformat(at) for at in fields["retargeted"]),
+        package=package_name(top.text("package")),
+        number=top.number("number"),
+        url=top.text("url"),
+        base=top.text("base"),
+        head=CommitId(top.text("head")),
+        is_same_repository=top.truth("sameRepository"),
+        is_open=top.truth("open"),
+        opened_by=_account(top.inside("openedBy")),
+        opened_at=top.time("openedAt"),
+        pushes=tuple(_push(one) for one in top.each("pushes")),
+        remarks=tuple(_remark(one) for one in top.each("remarks")),
+        retargeted=top.times("retargeted"),
         closed_by=None if closed_by is None else _account(closed_by),
-        merged_as=None if fields["mergedAs"] is None else CommitId(str(fields["mergedAs"])),
-        tasks={RefName(ref): _pushes(pushes) for ref, pushes in fields["tasks"].items()},
-        teams={team: tuple(_account(one) for one in who) for team, who in fields["teams"].items()},
+        merged_as=None if merged_as is None else CommitId(merged_as),
+        tasks={RefName(ref): tuple(_push(one) for one in tasks.each(ref)) for ref, _, _ in tasks.entries()},
+        teams={team: tuple(_account(one) for one in teams.each(team)) for team, _, _ in teams.entries()},
     )
 
 
@@ -268,13 +275,13 @@ def _account_document(account: Account) -> dict[str, object]:
     return {"id": account.id, "login": account.login, "bot": account.is_bot, "doubt": account.doubt}
 
 
-def _account(value: Mapping[str, Any]) -> Account:
-    id_ = value["id"]
+def _account(account: Fields) -> Account:
+    account.whole("id", "bot", "doubt")
     return Account(
-        id=None if id_ is None else int(id_),
-        login=str(value["login"]),
-        is_bot=value["bot"] is not False,
-        doubt=value["doubt"],
+        id=account.integer("id"),
+        login=account.text("login"),
+        is_bot=account.truth("bot", default=True),
+        doubt=account.optional("doubt"),
     )
 
 
@@ -282,14 +289,12 @@ def _push_document(push: Push) -> dict[str, object]:
     return {"by": _account_document(push.by), "at": push.at.isoformat(), "after": push.after}
 
 
-def _pushes(values: Sequence[Mapping[str, Any]]) -> tuple[Push, ...]:
-    return tuple(
-        Push(
-            by=_account(value["by"]),
-            at=datetime.fromisoformat(value["at"]),
-            after=None if value["after"] is None else CommitId(str(value["after"])),
-        )
-        for value in values
+def _push(push: Fields) -> Push:
+    after = push.whole("after").optional("after")
+    return Push(
+        by=_account(push.inside("by")),
+        at=push.time("at"),
+        after=None if after is None else CommitId(after),
     )
 
 
@@ -307,15 +312,15 @@ def _remark_document(remark: Remark) -> dict[str, object]:
     }
 
 
-def _remark(value: Mapping[str, Any]) -> Remark:
-    dismissed = value["dismissal"]
+def _remark(remark: Fields) -> Remark:
+    dismissed = remark.whole("dismissal").fields("dismissal")
     return Remark(
-        id=int(value["id"]),
-        by=_account(value["by"]),
-        say=Say(value["say"]),
-        at=datetime.fromisoformat(value["at"]),
-        message=str(value["message"]),
+        id=remark.number("id"),
+        by=_account(remark.inside("by")),
+        say=remark.choice("say", Say),
+        at=remark.time("at"),
+        message=remark.text("message"),
         dismissal=None
         if dismissed is None
-        else Dismissal(by=_account(dismissed["by"]), at=datetime.fromisoformat(dismissed["at"])),
+        else Dismissal(by=_account(dismissed.inside("by")), at=dismissed.time("at")),
     )

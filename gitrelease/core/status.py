@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol
 
 from gitrelease.core.archive import Settlement
-from gitrelease.core.fields import maybe, sure
+from gitrelease.core.fields import Fields
 from gitrelease.core.item import Change
 from gitrelease.core.ledger import Event, ItemResult
 from gitrelease.core.names import CommitId, ItemKey, Kind, PackageName, item_key, package_name
@@ -17,8 +17,6 @@ from gitrelease.core.package import Purpose, Reason
 from gitrelease.core.people import Person
 from gitrelease.core.plan import Outcome, OutcomeStatus
 from gitrelease.core.review import Opinion, Review, Say, Verdict
-
-Parsed = TypeVar("Parsed")
 
 
 class Status(StrEnum):
@@ -316,94 +314,99 @@ def _item_document(item: SummaryItem) -> dict[str, object]:
 
 def parse_summary(value: Mapping[str, object]) -> Summary:
     """Read a summary that sync or a settlement wrote."""
+    top = Fields(value).whole(
+        "approvals", "execute", "items", "missing", "reasons", "releasedAt", "releasedBy", "reviewers", "url"
+    )
+    released_by = top.fields("releasedBy")
     return Summary(
-        name=package_name(str(value["name"])),
-        description=str(value["description"]),
-        applicant=_person(value["applicant"]),
-        applied_at=_time(value["appliedAt"]),
-        reviewers=tuple(_person(entry) for entry in _list(value, "reviewers")),
-        approvals=tuple(_parse_view(entry) for entry in _list(value, "approvals")),
+        name=package_name(top.text("name")),
+        description=top.text("description"),
+        applicant=_person(top.inside("applicant")),
+        applied_at=top.time("appliedAt"),
+        reviewers=tuple(_person(one) for one in top.each("reviewers")),
+        approvals=tuple(_parse_view(one) for one in top.each("approvals")),
         # What was written before the two were told apart has no such list.
-        uncounted=tuple(_parse_view(entry) for entry in _list({"uncounted": (), **value}, "uncounted")),
-        missing=_texts(value["missing"]),
-        reasons=_texts(value["reasons"]),
-        status=Status(str(value["status"])),
-        purpose=str(Purpose(str(value["purpose"]))),
-        execute=value["execute"] is True,
-        released_by=_if_any(_person, value["releasedBy"]),
-        released_at=_if_any(_time, value["releasedAt"]),
-        url=maybe(value["url"], str),
-        items=tuple(_parse_item(entry) for entry in _list(value, "items")),
+        uncounted=tuple(_parse_view(one) for one in top.each("uncounted")),
+        missing=top.texts("missing"),
+        reasons=top.texts("reasons"),
+        status=top.choice("status", Status),
+        purpose=str(top.choice("purpose", Purpose)),
+        execute=top.truth("execute"),
+        released_by=None if released_by is None else _person(released_by),
+        released_at=top.optional_time("releasedAt"),
+        url=top.optional("url"),
+        items=tuple(_parse_item(one) for one in top.each("items")),
     )
 
 
 class Glance:
     """A summary of which only that is read which is asked for: a list shows few of the many it looks at."""
 
-    def __init__(self, value: Mapping[str, object]) -> None:
-        self._value = value
+    def __init__(self, value: object) -> None:
+        self._fields = Fields(value)
 
     @property
     def name(self) -> PackageName:
         """Its name, as it is written there."""
-        return PackageName(str(self._value["name"]))
+        return PackageName(self._fields.text("name"))
 
     @property
     def status(self) -> str:
         """Where it stands."""
-        return str(self._value["status"])
+        return self._fields.text("status")
 
     @property
     def applicant(self) -> Person:
         """Who put it up for review."""
-        return _person(self._value["applicant"])
+        return _person(self._fields.inside("applicant"))
 
     @property
     def applied_at(self) -> datetime:
         """When that was."""
-        return _time(self._value["appliedAt"])
+        return self._fields.time("appliedAt")
 
     @property
     def reviewers(self) -> Sequence[Person]:
         """Who is asked to review it."""
-        return [_person(entry) for entry in _list(self._value, "reviewers")]
+        return [_person(one) for one in self._fields.each("reviewers")]
 
     @property
     def released_by(self) -> Person | None:
         """Who brought it to production."""
-        return _if_any(_person, self._value["releasedBy"])
+        found = self._fields.fields("releasedBy")
+        return None if found is None else _person(found)
 
     @property
     def released_at(self) -> datetime | None:
         """When that was."""
-        return _if_any(_time, self._value["releasedAt"])
+        return self._fields.optional_time("releasedAt")
 
 
-def _parse_view(value: Mapping[str, object]) -> ApprovalView:
+def _parse_view(view: Fields) -> ApprovalView:
     return ApprovalView(
-        person=_person(value["person"]),
-        verdict=str(value["verdict"]),
-        at=_time(value["at"]),
-        commit=str(value["commit"]),
-        message=str(value["message"]),
-        why=maybe(value.get("why"), str),
+        person=_person(view.inside("person")),
+        verdict=view.text("verdict"),
+        at=view.time("at"),
+        commit=view.text("commit"),
+        message=view.text("message"),
+        why=view.optional("why"),
     )
 
 
-def _parse_item(value: Mapping[str, object]) -> SummaryItem:
-    release = cast("Mapping[str, object]", value["release"])
-    startup = cast("Mapping[str, object]", value["startup"])
+def _parse_item(item: Fields) -> SummaryItem:
+    item.whole("previousVersion", "submittedAt")
+    release, startup = item.inside("release").whole("error"), item.inside("startup")
     return SummaryItem(
-        item=item_key(f"{value['kind']}/{value['name']}"),
-        change=Change(str(value["change"])),
-        version=sure(value["version"], int),
-        previous_version=maybe(value["previousVersion"], int),
-        submitter=_person(value["submitter"]),
-        submitted_at=_if_any(_time, value["submittedAt"]),
-        task=CommitId(str(value["task"])),
-        release=OutcomeStatus(str(release["status"])),
-        error=maybe(release["error"], str),
-        startup=StartupStatus(str(startup["status"])),
+        item=item_key(f"{item.text('kind')}/{item.text('name')}"),
+        change=item.choice("change", Change),
+        version=item.number("version"),
+        previous_version=item.integer("previousVersion"),
+        submitter=_person(item.inside("submitter")),
+        submitted_at=item.optional_time("submittedAt"),
+        task=CommitId(item.text("task")),
+        release=release.choice("status", OutcomeStatus),
+        error=release.optional("error"),
+        startup=startup.choice("status", StartupStatus),
     )
 
 
@@ -412,35 +415,14 @@ def time_text(at: datetime | None) -> str | None:
     return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _if_any(parse: Callable[[object], Parsed], value: object) -> Parsed | None:
-    return None if value is None else parse(value)
-
-
-def _time(value: object) -> datetime:
-    at = datetime.fromisoformat(str(value))
-    if at.tzinfo is None:
-        raise ValueError(f"{value} is a time without an offset")
-    if (at := at.astimezone(UTC)).year < 1970:
-        raise ValueError(f"{value} is before there was git")
-    return at
-
-
-def _person(value: object) -> Person:
-    fields = cast("Mapping[str, Any]", value)
+def _person(person: Fields) -> Person:
+    person.whole("id", "name", "email", "githubId")
     return Person(
-        id=maybe(fields["id"], str),
-        name=maybe(fields["name"], str),
-        email=maybe(fields["email"], str),
-        github_id=maybe(fields["githubId"], int),
+        id=person.optional("id"),
+        name=person.optional("name"),
+        email=person.optional("email"),
+        github_id=person.integer("githubId"),
     )
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(sure(one, str) for one in sure(value, list))
-
-
-def _list(value: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:
-    return cast("Sequence[Mapping[str, object]]", value[key])
 
 
 def reasons_text(reasons: Iterable[Reason]) -> tuple[str, ...]:

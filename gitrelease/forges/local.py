@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
+from gitrelease.core.fields import Fields
 from gitrelease.core.item import API_VERSION
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import (
@@ -352,15 +352,16 @@ def _document(entry: _Entry) -> dict[str, object]:
 
 
 def _parse(value: Mapping[str, object]) -> _Entry:
-    previous = value["previous"]
+    top = Fields(value).whole("previous", "asks")
+    previous = top.optional("previous")
     return _Entry(
-        say=Say(str(value["say"])),
-        package=package_name(str(value["package"])),
-        workspace=str(value["workspace"]),
-        root=CommitId(str(value["root"])),
-        head=CommitId(str(value["head"])),
-        manifest=BlobId(str(value["manifest"])),
-        previous=None if previous is None else CommitId(str(previous)),
-        message=str(value["message"]),
-        asks=tuple(MemberId(who) for who in cast("Sequence[str]", value["asks"])),
+        say=top.choice("say", Say),
+        package=package_name(top.text("package")),
+        workspace=top.text("workspace"),
+        root=CommitId(top.text("root")),
+        head=CommitId(top.text("head")),
+        manifest=BlobId(top.text("manifest")),
+        previous=None if previous is None else CommitId(previous),
+        message=top.text("message"),
+        asks=tuple(MemberId(who) for who in top.texts("asks")),
     )

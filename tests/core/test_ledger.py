@@ -18,6 +18,7 @@ from gitrelease.core.archive import (
     outcome_path,
     parse_entry,
 )
+from gitrelease.core.fields import Malformed
 from gitrelease.core.item import ItemState
 from gitrelease.core.ledger import (
     Event,
@@ -161,7 +162,7 @@ def test_a_receipt_that_lacks_something_is_not_read(key: str) -> None:
     for step in way:
         inner = inner[int(step) if step.isdecimal() else step]
     del inner[last]
-    with pytest.raises(KeyError):
+    with pytest.raises(Malformed):
         parse_receipt(document)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gitrelease.core.names import BlobId, CommitId, PackageName, branch
+from gitrelease.core.fields import Malformed
+from gitrelease.core.names import BlobId, CommitId, NameRefused, PackageName, branch
 from gitrelease.core.people import Account
 from gitrelease.core.pull_request import (
     Dismissal,
@@ -244,5 +245,20 @@ def test_what_a_receipt_keeps_of_it_reads_back_the_same() -> None:
 
 
 def test_what_another_forge_recorded_is_not_read_as_if_it_were_this_one() -> None:
-    with pytest.raises(ValueError, match="no forge that is known"):
+    with pytest.raises(Malformed, match="no forge that is known"):
         parse_pull_request({**pull_request_document(pull()), "forge": "other"})
+
+
+@pytest.mark.parametrize("name", sorted(pull_request_document(pull())))
+def test_what_lacks_a_fact_or_has_it_in_another_shape_is_no_record(name: str) -> None:
+    kept = pull_request_document(pull())
+    with pytest.raises((Malformed, NameRefused)):
+        parse_pull_request({**kept, name: 1.5})
+    del kept[name]
+    with pytest.raises(Malformed):
+        parse_pull_request(kept)
+
+
+def test_a_time_without_an_offset_is_none() -> None:
+    with pytest.raises(Malformed, match="openedAt: is '2026-11-22T12:00:00', a time without an offset"):
+        parse_pull_request({**pull_request_document(pull()), "openedAt": "2026-11-22T12:00:00"})
