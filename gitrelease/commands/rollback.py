@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
@@ -34,6 +34,7 @@ from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task
 from gitrelease.core.workspace import Action
 from gitrelease.documents import set_version
 from gitrelease.errors import NotFound, Refused, UsageError
+from gitrelease.pen import Pen
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.standing import item_meant, read_standings
 from gitrelease.reading.tasks import Makers, highest_numbers, open_task_refs, read_tasks, task_message
@@ -82,7 +83,16 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
         raise Refused(f"everything is as it was before {name}", hint="there is nothing to roll back")
     if unapproved := now.unapproved_items & {planned.item for planned in chosen}:
         raise HeldUnapproved(min(unapproved))
-    tasks = _tasks(desk, now, chosen, states, name)
+    if dry_run:
+        # What is only shown is not signed, as a key may ask for its passphrase; so nothing proves who made it.
+        pencil = Pen(identity=lambda: desk.pen.identity, signs=False, now=desk.pen.now)
+        me = desk.forge.whoami(now.workspace)
+        tasks = [
+            task if task.submitter.member else replace(task, submitter=me)
+            for task in _tasks(desk, now, chosen, states, name, pencil)
+        ]
+    else:
+        tasks = _tasks(desk, now, chosen, states, name, desk.pen)
     standings = read_standings(desk.repo, desk.forge, now)
     if old := same_package(standings.packages, {task.commit for task in tasks}, who):
         return Released(
@@ -145,6 +155,7 @@ def _tasks(
     chosen: Sequence[PlannedItem],
     states: Mapping[ItemKey, ItemState | None],
     name: PackageName,
+    pen: Pen,
 ) -> list[Task]:
     """Make a task of each item that goes back, or take the one that a run before this one made."""
     items = [planned.item for planned in chosen]
@@ -160,7 +171,7 @@ def _tasks(
             made[newest] = waiting[newest]
             continue
         id_ = TaskId(item=planned.item, version=newest.version + 1)
-        made[id_] = _freeze(desk, now, id_, planned.before, state, words)
+        made[id_] = _freeze(desk, now, id_, planned.before, state, words, pen)
     tasks, malformed = read_tasks(desk.repo, Makers(forge=desk.forge), made, now.workspace)
     if malformed:
         raise Refused(
@@ -180,16 +191,20 @@ def _is_ours(desk: Desk, commit: CommitId, words: str, main: CommitId) -> bool:
 
 
 def _freeze(
-    desk: Desk, now: Situation, id_: TaskId, before: ItemState | None, state: ItemState | None, words: str
+    desk: Desk,
+    now: Situation,
+    id_: TaskId,
+    before: ItemState | None,
+    state: ItemState | None,
+    words: str,
+    pen: Pen,
 ) -> CommitId:
     files = _numbered(desk, before, id_.version)
     edits: dict[str, BlobId | None] = dict.fromkeys(state.files if state else ())
     edits.update(files)
     tree = desk.repo.write_tree(desk.repo.tree_of(now.main), edits)
     change = change_of(was=state is not None and state.exists, is_=bool(files))
-    return desk.pen.commit(
-        desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words)
-    )
+    return pen.commit(desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words))
 
 
 def _numbered(desk: Desk, state: ItemState | None, version: int) -> dict[str, BlobId]:

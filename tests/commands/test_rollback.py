@@ -224,9 +224,14 @@ def test_a_number_that_another_spelling_has_used_up_is_not_given_again(synced: S
 def test_a_dry_run_shows_the_package_and_pushes_nothing(synced: Shop) -> None:
     name = synced.released(orders("two"), "orders")
     refs = synced.refs()
-    made = rollback(synced.person("dev-1").desk, RollbackRequest(package=name), dry_run=True)
+    dev = synced.person("dev-1")
+    made = rollback(dev.desk, RollbackRequest(package=name), dry_run=True)
     assert (plan(made.manifest), made.head) == ({"job/orders": (Change.MODIFY, 2, 3)}, None)
+    assert made.manifest.items[0].submitters == ("dev-1",)
     assert synced.refs() == refs
+    # Nobody had to sign for it.
+    shown = dev.clone.git("cat-file", "commit", made.manifest.items[0].task)
+    assert shown.startswith("tree ") and "gpgsig" not in shown
 
 
 def test_what_was_never_released_cannot_go_back(synced: Shop) -> None:
