@@ -155,23 +155,11 @@ def _chosen(standings: Standings, bundle: Bundle, who: MemberId, workspace: Work
 
 def _left_out(standings: Standings, workspace: Workspace) -> list[Finding]:
     """Say which submitted versions `--all` does not take along, and why: nobody should miss them later."""
-    found = []
-    for one in standings.tasks:
-        by = one.task.submitter.member
-        if one.state is not TaskState.PENDING:
-            continue
-        if by is None:
-            found.append(
-                (str(one.task.id), one.task.submitter.doubt or "has no submitter", "submit it again, signed")
-            )
-        elif not workspace.may(by, Action.SUBMIT):
-            found.append(
-                (str(one.task.id), f"is by {by}, who may not submit", "somebody who may submits it again")
-            )
-        elif one.is_stale:
-            found.append(
-                (str(one.task.id), "is stale: the main branch moved on", "pull, and submit it again")
-            )
+    found = [
+        (str(one.task.id), *unfit)
+        for one in standings.tasks
+        if one.state is TaskState.PENDING and (unfit := _unproven(one, workspace) or _stale(one))
+    ]
     found += [
         (bad.ref, bad.reason.message, "`gitrelease check --ref` says more") for bad in standings.malformed
     ]
@@ -179,6 +167,32 @@ def _left_out(standings: Standings, workspace: Workspace) -> list[Finding]:
         Finding(code="left-out", severity=Severity.WARNING, file=name, message=f"left out: {why}", hint=hint)
         for name, why, hint in found
     ]
+
+
+def _unproven(one: TaskStanding, workspace: Workspace) -> tuple[str, str] | None:
+    """Say why a task is by nobody whose tasks are released, in words that end a sentence about it, and a hint."""
+    by = one.task.submitter
+    if by.member is None:
+        return (
+            by.doubt or "has no submitter",
+            "submit it again as a member of the workspace, with a key that workspace.yaml names",
+        )
+    if not workspace.may(by.member, Action.SUBMIT):
+        return (
+            f"is by {by.member}, who may not submit in this workspace",
+            f"somebody who may submits {one.task.item} again",
+        )
+    return None
+
+
+def _stale(one: TaskStanding) -> tuple[str, str] | None:
+    """Say why a task cannot be applied to what is approved now, likewise."""
+    if not one.is_stale:
+        return None
+    return (
+        "is stale: it was made from another version than the main branch holds now",
+        f"`gitrelease pull`, then `gitrelease submit {one.task.item}` again",
+    )
 
 
 def _meant(standings: Standings, text: str) -> TaskStanding:
@@ -217,23 +231,12 @@ def _refuse_unfit(now: Situation, chosen: Sequence[TaskStanding]) -> None:
             )
         if one.state is TaskState.SUPERSEDED:
             raise Refused(f"{task.id} was superseded by a later version", hint="release the latest version")
-        if task.submitter.member is None:
-            raise Refused(
-                f"{task.id} {task.submitter.doubt}",
-                hint="submit it again as a member of the workspace, with a key that workspace.yaml names",
-            )
-        if not now.workspace.may(task.submitter.member, Action.SUBMIT):
-            raise Refused(
-                f"{task.id} is by {task.submitter.member}, who may not submit in this workspace",
-                hint=f"somebody who may submits {task.item} again",
-            )
+        if unproven := _unproven(one, now.workspace):
+            raise Refused(f"{task.id} {unproven[0]}", hint=unproven[1])
         if task.item in now.unapproved_items:
             raise HeldUnapproved(task.item)
-        if one.is_stale:
-            raise Refused(
-                f"{task.id} is stale: it was made from another version than the main branch holds now",
-                hint=f"`gitrelease pull`, then `gitrelease submit {task.item}` again",
-            )
+        if stale := _stale(one):
+            raise Refused(f"{task.id} {stale[0]}", hint=stale[1])
     seen: dict[tuple[Kind, str], Task] = {}
     for one in chosen:
         other = seen.setdefault(one.task.item.folded, one.task)
