@@ -41,7 +41,7 @@ from gitrelease.core.package import Manifest, PlannedItem, Purpose, Reason
 from gitrelease.core.people import Actor, Person
 from gitrelease.core.plan import Outcome, OutcomeStatus
 from gitrelease.core.review import Say, Verdict
-from gitrelease.core.status import ApprovalView, Status, Summary, SummaryItem
+from gitrelease.core.status import ApprovalView, Stance, Status, Summary, SummaryItem
 from gitrelease.core.task import Task, TaskStanding, TaskState
 from gitrelease.core.workspace import Workspace
 from gitrelease.documents import parse
@@ -520,7 +520,7 @@ next: gitrelease package approve orders_20261120090000  (by a reviewer)
 
 def test_a_package_that_failed_says_why() -> None:
     first = replace(a_summary().items[0], release=OutcomeStatus.FAILED, error="disk\x07 full")
-    yes = ApprovalView(person=DEP, verdict="approved", at=NOW, commit=COMMIT, message="fine")
+    yes = ApprovalView(person=DEP, verdict=Stance.APPROVED, at=NOW, commit=COMMIT, message="fine")
     shown = packages.package_view(
         a_summary(
             status=Status.FAILED,
@@ -555,14 +555,14 @@ next: gitrelease sync --retry  (by a runner, once the cause is mended)
 
 
 def test_what_does_not_count_is_shown_apart_and_with_the_reason() -> None:
-    yes = ApprovalView(person=DEP, verdict="approved", at=NOW, commit=COMMIT, message="fine")
+    yes = ApprovalView(person=DEP, verdict=Stance.APPROVED, at=NOW, commit=COMMIT, message="fine")
     others = (
         replace(yes, why="it was given to other content"),
         replace(yes, person=Person(id=None, email="dep-1@example.org"), message="", why="it is not signed"),
-        replace(yes, verdict="changes-requested", message="no\x07", why="dep-1 took it back"),
-        replace(yes, verdict="withdrawn", message="was wrong"),
+        replace(yes, verdict=Stance.CHANGES_REQUESTED, message="no\x07", why="dep-1 took it back"),
+        replace(yes, verdict=Stance.WITHDRAWN, message="was wrong"),
     )
-    summary = a_summary(approvals=(yes, replace(yes, verdict="changes-requested")), uncounted=others)
+    summary = a_summary(approvals=(yes, replace(yes, verdict=Stance.CHANGES_REQUESTED)), uncounted=others)
     text = packages.package_view(summary, PIPE)
     at = "2026-11-20 12:00 UTC"
     assert [line for line in text.splitlines() if at in line and line.startswith("  ")] == [
@@ -986,10 +986,10 @@ def test_nothing_hostile_comes_through_any_view() -> None:
     evil = Person(id=HOSTILE, name=HOSTILE, email=HOSTILE)
     task = a_task(description=HOSTILE, submitter=Actor(person=evil, doubt=HOSTILE))
     standing = TaskStanding(task=task, state=TaskState.PENDING)
-    yes = ApprovalView(person=evil, verdict="approved", at=NOW, commit=COMMIT, message=HOSTILE)
+    yes = ApprovalView(person=evil, verdict=Stance.APPROVED, at=NOW, commit=COMMIT, message=HOSTILE)
     summary = a_summary(
-        description=HOSTILE, applicant=evil, reviewers=(evil,), approvals=(yes, replace(yes, verdict=HOSTILE)),
-        uncounted=(replace(yes, why=HOSTILE), replace(yes, verdict=HOSTILE)), missing=(HOSTILE,),
+        description=HOSTILE, applicant=evil, reviewers=(evil,), approvals=(yes,),
+        uncounted=(replace(yes, why=HOSTILE),), missing=(HOSTILE,),
         reasons=(HOSTILE,), url=HOSTILE,
         items=(replace(a_summary().items[0], submitter=evil, error=HOSTILE),),
     )  # fmt: skip

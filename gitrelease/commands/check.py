@@ -373,9 +373,7 @@ def _check_package(desk: Desk, now: Situation, ref: RefName) -> CheckResult:
         judged = judge_branch(desk.repo, desk.forge, now.ground, review)
     except GitReleaseError as wrong:
         return CheckResult(findings=(_finding(file, wrong),), checked=0)
-    # What people think of it is not what is wrong with it.
-    reasons = [reason for reason in judged.verdict.reasons if reason.code != "changes-requested"]
-    findings = [_reason(file, reason) for reason in reasons]
+    findings = [_reason(file, reason) for reason in judged.verdict.faults]
     findings += [
         Finding(
             code="no-opinion",

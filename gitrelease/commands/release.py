@@ -46,6 +46,7 @@ from gitrelease.reading.situation import Situation, with_package
 from gitrelease.reading.standing import Standings, read_standings
 from gitrelease.reading.trees import pins, read_records
 from gitrelease.repo import Entry
+from gitrelease.targets import CANNOT_RUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -394,7 +395,7 @@ def check_plan(desk: Desk, now: Situation, items: Sequence[PlannedItem]) -> list
     if has_errors(findings):
         raise CheckFailed(findings)
     # Whether a target can run a node matters to a package that asks to; the submitter was told.
-    return [finding for finding in findings if finding.code != "target-cannot-run"]
+    return [finding for finding in findings if finding.code != CANNOT_RUN]
 
 
 def publish(desk: Desk, now: Situation, manifest: Manifest, tasks: Sequence[Task]) -> CommitId:

@@ -92,6 +92,9 @@ class Uncounted:
     """A sentence about the opinion as "it"; None for a word taken back, which says itself what it does."""
 
 
+_VETO = "changes-requested"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Whether enough of the right people approved exactly this content, and if not, what is missing."""
@@ -111,6 +114,11 @@ class Verdict:
     def is_approved(self) -> bool:
         """Whether the package may be merged and applied."""
         return not self.reasons and not self.missing
+
+    @property
+    def faults(self) -> tuple[Reason, ...]:
+        """What is wrong with the package itself: why it is not approved, but for what people think of it."""
+        return tuple(reason for reason in self.reasons if reason.code != _VETO)
 
     def is_approved_but_for(self, obstacles: Sequence[Reason]) -> bool:
         """Whether people approved it, and nothing but these reasons stands in its way."""
@@ -242,7 +250,7 @@ def _no_right(workspace: Workspace, manifest: Manifest, package: Proposed) -> li
 
 def _veto(opinion: Opinion) -> Reason:
     said = f": {opinion.message}" if opinion.message else ""
-    return Reason(code="changes-requested", message=f"{opinion.actor.member} asked for changes{said}")
+    return Reason(code=_VETO, message=f"{opinion.actor.member} asked for changes{said}")
 
 
 def _missing(

@@ -46,6 +46,15 @@ class StartupStatus(StrEnum):
     NOT_APPLICABLE = "not-applicable"
 
 
+class Stance(StrEnum):
+    """What one opinion says of a package, as views show it."""
+
+    APPROVED = "approved"
+    CHANGES_REQUESTED = "changes-requested"
+    WITHDRAWN = "withdrawn"
+    UNREADABLE = "unreadable"
+
+
 def conclusion(outcomes: Iterable[OutcomeStatus]) -> Status:
     """Say how a release ended, from what became of its items."""
     return Status.SUCCESSFUL if all(outcome.is_fine for outcome in outcomes) else Status.FAILED
@@ -105,7 +114,7 @@ class ApprovalView:
     """One opinion, as views show it."""
 
     person: Person
-    verdict: str
+    verdict: Stance
     at: datetime
     commit: str
     message: str = ""
@@ -180,10 +189,10 @@ PACKAGE_SORTS: Mapping[str, Callable[[Packaged], object]] = {
 
 
 _SAID = {
-    Say.APPROVE: "approved",
-    Say.REJECT: "changes-requested",
-    Say.WITHDRAW: "withdrawn",
-    Say.UNREADABLE: "unreadable",
+    Say.APPROVE: Stance.APPROVED,
+    Say.REJECT: Stance.CHANGES_REQUESTED,
+    Say.WITHDRAW: Stance.WITHDRAWN,
+    Say.UNREADABLE: Stance.UNREADABLE,
 }
 
 
@@ -237,7 +246,7 @@ def concluded(begun: Summary, results: Sequence[ItemResult], *, at: datetime | N
         )
         for one in begun.items
     )
-    approvals = [view.person for view in begun.approvals if view.verdict == "approved"]
+    approvals = [view.person for view in begun.approvals if view.verdict is Stance.APPROVED]
     return replace(
         begun,
         status=conclusion(result.outcome.status for result in results),
@@ -385,7 +394,7 @@ class Glance:
 def _parse_view(view: Fields) -> ApprovalView:
     return ApprovalView(
         person=_person(view.inside("person")),
-        verdict=view.text("verdict"),
+        verdict=view.choice("verdict", Stance),
         at=view.time("at"),
         commit=view.text("commit"),
         message=view.text("message"),

@@ -120,8 +120,7 @@ def package_facts(push: Push, move: Move) -> PackageFacts:
     others = [ref.removeprefix(PACKAGE) for ref in push.after if ref.startswith(PACKAGE) and ref != move.ref]
     return PackageFacts(
         package=name,
-        # What people think of it is not what is wrong with it.
-        reasons=tuple(one for one in judged.verdict.reasons if one.code != "changes-requested"),
+        reasons=judged.verdict.faults,
         by=review.authors[0],
         before=before,
         is_merged=push.is_merged(name),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gitrelease.core.package import PlannedItem, Purpose
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.review import Say
-from gitrelease.core.status import ApprovalView, StartupStatus, Status, Summary
+from gitrelease.core.status import ApprovalView, Stance, StartupStatus, Status, Summary
 from gitrelease.render.tables import Cell, table
 from gitrelease.render.tasks import change_cell, findings_text, rest, versions_text
 from gitrelease.render.text import Paper, Tone, clean, clean_lines, listed, next_step, page
@@ -161,7 +161,7 @@ def _items(summary: Summary, paper: Paper) -> str:
 def _review(summary: Summary, paper: Paper) -> str:
     lines = [f"Reviewers: {listed(summary.reviewers) or '-'}"]
     for one in summary.approvals:
-        tone = Tone.GOOD if one.verdict == "approved" else Tone.BAD
+        tone = Tone.GOOD if one.verdict is Stance.APPROVED else Tone.BAD
         lines.append(f"  {paper.paint(clean(one.verdict), tone)} by {clean(one.person)}, {_said(one, paper)}")
     for one in summary.uncounted:
         word = _UNCOUNTED.get(one.verdict) or clean(one.verdict)
@@ -178,7 +178,7 @@ def _said(one: ApprovalView, paper: Paper) -> str:
 
 def _package_next(summary: Summary, paper: Paper) -> str:
     name = clean(summary.name)
-    vetoes = [one for one in summary.approvals if one.verdict == "changes-requested"]
+    vetoes = [one for one in summary.approvals if one.verdict is Stance.CHANGES_REQUESTED]
     match summary.status:
         case Status.DRAFT:
             return next_step(paper, "gitrelease release", "again with the same tasks, opens the review")

@@ -21,6 +21,9 @@ from gitrelease.repo import Repo
 
 GROUP = "gitrelease.targets"
 
+CANNOT_RUN = "target-cannot-run"
+"""What a problem is called that stands in the way of running a job, and not of holding it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:

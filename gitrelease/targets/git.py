@@ -22,7 +22,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.plan import Deployable, Digest, Outcome, OutcomeStatus, TargetChange, digest_of, stem_of
 from gitrelease.repo import EMPTY_TREE, Entry, RefMove
-from gitrelease.targets import Deployed, Site
+from gitrelease.targets import CANNOT_RUN, Deployed, Site
 
 SCHEMA: Mapping[str, object] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -124,7 +124,7 @@ def held_only(job: Job, *, target: str, hint: str) -> Sequence[Problem]:
         return []
     return [
         Problem(
-            code="target-cannot-run",
+            code=CANNOT_RUN,
             key=("nodes",),
             severity=Severity.WARNING,
             message=f"the {target} target holds {', '.join(others)} nodes, and cannot run them",

@@ -63,7 +63,7 @@ from gitrelease.core.plan import (
     stem_of,
 )
 from gitrelease.core.review import Say
-from gitrelease.core.status import ApprovalView, Status, Summary, SummaryItem, summary_document
+from gitrelease.core.status import ApprovalView, Stance, Status, Summary, SummaryItem, summary_document
 from gitrelease.documents import dump, parse, set_version
 from gitrelease.messages import message_of
 from gitrelease.reading.tasks import task_message
@@ -458,7 +458,7 @@ class Grower:
             applied_at=applied_at,
             reviewers=tuple(asked(who) for who in manifest.reviewers),
             approvals=(
-                ApprovalView(person=made_by("dep-1"), verdict="approved", at=approved_at, commit=head),
+                ApprovalView(person=made_by("dep-1"), verdict=Stance.APPROVED, at=approved_at, commit=head),
             ),
             missing=(),
             status=Status.RELEASING,
