@@ -15,11 +15,12 @@ from gitrelease.commands.check import CheckResult
 from gitrelease.commands.init import InitResult
 from gitrelease.commands.merge import MergeResult
 from gitrelease.commands.pull import Pulled
+from gitrelease.commands.refusals import CheckFailed
 from gitrelease.commands.release import Released
 from gitrelease.commands.review import Said
 from gitrelease.commands.revoke import Revoked
 from gitrelease.commands.status import StatusResult, TargetStatus
-from gitrelease.commands.submit import CheckFailed, SubmitResult, Submitted
+from gitrelease.commands.submit import SubmitResult, Submitted
 from gitrelease.commands.sync import PackageSync, SyncResult
 from gitrelease.commands.verify import Checked, VerifyResult
 from gitrelease.commands.version import VersionInfo, Whereabouts

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gitrelease.checking import Draft, Surroundings, check_drafts, crowded
 from gitrelease.commands.importing import Exports
-from gitrelease.commands.submit import CheckFailed
+from gitrelease.commands.refusals import CheckFailed
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.item import ItemState, Record, document_path, parse_record, record_document
 from gitrelease.core.names import (

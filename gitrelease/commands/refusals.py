@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.names import ItemKey, PackageName
 from gitrelease.errors import NotFound, Refused
 
@@ -12,6 +15,22 @@ class NoSuchPackage(NotFound):
     def __init__(self, package: PackageName) -> None:
         super().__init__(
             f"there is no package {package}", hint="`gitrelease package list` shows the packages there are"
+        )
+
+
+class CheckFailed(Refused):
+    """What was to be submitted or released has findings that stop it."""
+
+    code = "check-failed"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        errors = [finding for finding in findings if has_errors([finding])]
+        first = errors[0]
+        where = f"{first.file}:{first.line or 1}"
+        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        super().__init__(
+            f"{where}: {first.message}{more}", hint=first.hint or "`gitrelease check` lists all findings"
         )
 
 

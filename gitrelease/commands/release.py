@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from gitrelease.checking import Draft, check_drafts, refuse_secrets
 from gitrelease.commands import Desk, until_first
 from gitrelease.commands.describing import describe
-from gitrelease.commands.refusals import HeldUnapproved, NameTaken
-from gitrelease.commands.submit import CheckFailed
+from gitrelease.commands.refusals import CheckFailed, HeldUnapproved, NameTaken
 from gitrelease.core.content import Pin
 from gitrelease.core.finding import Finding, Severity, has_errors
 from gitrelease.core.item import ItemState, Record, record_document

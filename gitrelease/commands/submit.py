@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gitrelease.checking import Draft, check_drafts, crowded, refuse_secrets
 from gitrelease.commands import Desk, until_first
-from gitrelease.commands.refusals import HeldUnapproved
+from gitrelease.commands.refusals import CheckFailed, HeldUnapproved
 from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.item import Change, ItemState, change_of, document_path
@@ -44,22 +44,6 @@ from gitrelease.reading.sources import (
 from gitrelease.reading.tasks import Makers, highest_numbers, open_task_refs, read_tasks, task_message
 from gitrelease.reading.trees import item_entries_at, read_manifest, read_records, read_states
 from gitrelease.repo import RefMove
-
-
-class CheckFailed(Refused):
-    """What was to be submitted or released has findings that stop it."""
-
-    code = "check-failed"
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        errors = [finding for finding in findings if has_errors([finding])]
-        first = errors[0]
-        where = f"{first.file}:{first.line or 1}"
-        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-        super().__init__(
-            f"{where}: {first.message}{more}", hint=first.hint or "`gitrelease check` lists all findings"
-        )
 
 
 class Outdated(Refused):

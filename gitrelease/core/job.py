@@ -75,7 +75,6 @@ class Cron:
     zone: str | None = None
     start: str | None = None
     end: str | None = None
-    interval: str | None = None
     upstream: tuple[tuple[Key, str], ...] = ()
     """Jobs of this workspace that have to be done first, with the key inside the cron."""
 
@@ -319,7 +318,6 @@ def _cron(cron: Fields) -> Cron:
         zone=cron.optional("expressionTimeZone") or None,
         start=cron.optional("startTime") or None,
         end=cron.optional("endTime") or None,
-        interval=cron.optional("intervalType") or None,
         upstream=tuple(_waits_for(cron)),
     )
 

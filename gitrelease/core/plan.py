@@ -29,7 +29,6 @@ class Deployable:
     item: ItemKey
     directory: Directory
     files: Mapping[str, bytes]
-    node_types: tuple[str, ...] = ()
     needs: frozenset[ItemKey] = frozenset()
     """Which items must be there first."""
 
@@ -86,7 +85,6 @@ def deployable_job(
     *,
     subjobs: Mapping[str, Mapping[str, object]],
     mappings: Mappings,
-    node_types: Sequence[str],
     needs: Collection[ItemKey],
 ) -> Deployable:
     """Make what production holds of a job and the subjobs that travel with it."""
@@ -95,9 +93,7 @@ def deployable_job(
     for name, subjob in subjobs.items():
         body = job_body(switch_names(subjob, mappings), directory=directory)
         files[f"{stem}.subjobs/{name}.job"] = production_json(body)
-    return Deployable(
-        item=item, directory=directory, files=files, node_types=tuple(node_types), needs=frozenset(needs)
-    )
+    return Deployable(item=item, directory=directory, files=files, needs=frozenset(needs))
 
 
 def deployable_script(

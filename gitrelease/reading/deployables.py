@@ -72,7 +72,6 @@ def _job(
         document,
         subjobs=subjobs,
         mappings=mappings,
-        node_types=[node.type for job in jobs for node in job.nodes],
         needs=needs - {item},
     )
 

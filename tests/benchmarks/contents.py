@@ -108,9 +108,7 @@ class Jobs:
     @staticmethod
     def _deployed(text: bytes, item: ItemKey, place: Directory) -> bytes:
         document = parse(text, file=main_file(item, place)).value
-        made = deployable_job(
-            item, place, document, subjobs={}, mappings=MAPPINGS, node_types=(), needs=frozenset()
-        )
+        made = deployable_job(item, place, document, subjobs={}, mappings=MAPPINGS, needs=frozenset())
         (data,) = made.files.values()
         return data
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.commands import SigningMissing
+from gitrelease.commands.refusals import CheckFailed
 from gitrelease.commands.release import publish
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.status import status

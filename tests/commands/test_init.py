@@ -13,7 +13,7 @@ from gitrelease.commands.first_workspace import member_id, workspace_name
 from gitrelease.commands.importing import ExportUnreadable
 from gitrelease.commands.init import InitRequest, InitResult, init
 from gitrelease.commands.pull import pull
-from gitrelease.commands.submit import CheckFailed
+from gitrelease.commands.refusals import CheckFailed
 from gitrelease.core.ledger import Event
 from gitrelease.core.names import GUARDED, CommitId, ItemKey, ItemName, Kind, MemberId, record_path
 from gitrelease.core.workspace import NotAllowed, Role, Signatures

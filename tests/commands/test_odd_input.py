@@ -15,10 +15,11 @@ import pytest
 from gitrelease.commands.check import check_ref, check_working
 from gitrelease.commands.merge import MergeResult
 from gitrelease.commands.pull import pull
+from gitrelease.commands.refusals import CheckFailed
 from gitrelease.commands.release import compose, plan_items, publish
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.status import status
-from gitrelease.commands.submit import CheckFailed, Outdated, SubmitResult
+from gitrelease.commands.submit import Outdated, SubmitResult
 from gitrelease.commands.verify import verify
 from gitrelease.commands.version import restore
 from gitrelease.commands.views import PackageFilter, Paging, list_packages, view_package

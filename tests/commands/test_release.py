@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gitrelease.commands.refusals import CheckFailed
 from gitrelease.commands.revoke import revoke_tasks
-from gitrelease.commands.submit import CheckFailed
 from gitrelease.commands.views import view_package
 from gitrelease.core.item import Change
 from gitrelease.core.names import PackageName, item_key, manifest_path, package_name, record_path

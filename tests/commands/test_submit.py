@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gitrelease.commands.submit import CheckFailed, PendingByOther, Request, submit
+from gitrelease.commands.refusals import CheckFailed
+from gitrelease.commands.submit import PendingByOther, Request, submit
 from gitrelease.commands.views import Paging, TaskFilter, list_tasks
 from gitrelease.core.task import TaskState
 from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError

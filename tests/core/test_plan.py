@@ -175,7 +175,6 @@ def test_a_job_is_given_with_its_subjobs_directory_and_the_names_of_production()
         document,
         subjobs={"part": {**document, "name": "part"}},
         mappings=Mappings(connections={"hive_dev": "hive"}, queues={}, databases={"ods_dev": "ods"}),
-        node_types=["HiveSQL"],
         needs=[item_key("script/clean")],
     )
     assert sorted(made.files) == ["jobs/1c/orders.job", "jobs/1c/orders.subjobs/part.job"]
