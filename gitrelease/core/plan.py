@@ -13,7 +13,7 @@ from typing import NewType
 from gitrelease.core.dataarts import job_body, script_body
 from gitrelease.core.graph import find_cycle, layers
 from gitrelease.core.job import Mappings, switch_names
-from gitrelease.core.names import Directory, ItemKey, Kind, shard
+from gitrelease.core.names import SUBJOBS_ENDING, Directory, ItemKey, Kind, shard
 
 Digest = NewType("Digest", str)
 """SHA-256, in hexadecimal, of what a target holds of one item."""
@@ -78,6 +78,21 @@ def stem_of(item: ItemKey) -> str:
     return f"{item.kind}s/{shard(item.name)}/{item.name}"
 
 
+def main_path(item: ItemKey) -> str:
+    """Say which file production keeps of an item itself."""
+    return f"{stem_of(item)}.{item.kind}"
+
+
+def subjobs_folder(item: ItemKey) -> str:
+    """Say in which folder production keeps the subjobs of a job."""
+    return f"{stem_of(item)}{SUBJOBS_ENDING}"
+
+
+def subjob_path(item: ItemKey, name: str) -> str:
+    """Say which file production keeps of a subjob."""
+    return f"{subjobs_folder(item)}/{name}.{Kind.JOB}"
+
+
 def deployable_job(
     item: ItemKey,
     directory: Directory,
@@ -88,11 +103,12 @@ def deployable_job(
     needs: Collection[ItemKey],
 ) -> Deployable:
     """Make what production holds of a job and the subjobs that travel with it."""
-    stem = stem_of(item)
-    files = {f"{stem}.job": production_json(job_body(switch_names(document, mappings), directory=directory))}
+    files = {
+        main_path(item): production_json(job_body(switch_names(document, mappings), directory=directory))
+    }
     for name, subjob in subjobs.items():
         body = job_body(switch_names(subjob, mappings), directory=directory)
-        files[f"{stem}.subjobs/{name}.job"] = production_json(body)
+        files[subjob_path(item, name)] = production_json(body)
     return Deployable(item=item, directory=directory, files=files, needs=frozenset(needs))
 
 
@@ -101,9 +117,7 @@ def deployable_script(
 ) -> Deployable:
     """Make what production holds of a script, its content inside."""
     body = script_body(switch_names(document, mappings), content, directory=directory)
-    return Deployable(
-        item=item, directory=directory, files={f"{stem_of(item)}.script": production_json(body)}
-    )
+    return Deployable(item=item, directory=directory, files={main_path(item): production_json(body)})
 
 
 @dataclass(frozen=True, kw_only=True)

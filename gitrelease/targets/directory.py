@@ -28,7 +28,7 @@ from pathlib import Path
 
 from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
-from gitrelease.core.names import SUBJOBS_ENDING, ItemKey, Kind, NameRefused, fold, item_name, shard
+from gitrelease.core.names import ItemKey, Kind, NameRefused, fold, item_name, shard
 from gitrelease.core.plan import (
     Deployable,
     Digest,
@@ -36,8 +36,11 @@ from gitrelease.core.plan import (
     OutcomeStatus,
     TargetChange,
     digest_of,
+    main_path,
     production_json,
     stem_of,
+    subjob_path,
+    subjobs_folder,
 )
 from gitrelease.errors import GitReleaseError, HalfDone, NotFound
 from gitrelease.repo import plain
@@ -67,7 +70,6 @@ MARKER = ".gitrelease"
 """The file that says that a folder is production; people make it, once."""
 
 _ENDING = ".json"
-_JOB_ENDING = ".job"
 _KINDS = {f"{kind}s": kind for kind in (Kind.JOB, Kind.SCRIPT)}
 _SHARD = re.compile("[0-9a-f]{2}")
 _OF_THE_DISK = frozenset({MARKER, "lost+found"})
@@ -326,24 +328,23 @@ def _one_file(wanted: Deployable) -> bytes:
 
 
 def _written(item: ItemKey, bodies: Mapping[str, object]) -> bytes:
-    stem = stem_of(item)
+    home, folder = main_path(item), subjobs_folder(item)
     subjobs = {
-        path.removeprefix(f"{stem}{SUBJOBS_ENDING}/").removesuffix(_JOB_ENDING): body
+        path.removeprefix(f"{folder}/").removesuffix(f".{Kind.JOB}"): body
         for path, body in bodies.items()
-        if path != f"{stem}.{item.kind}"
+        if path != home
     }
-    value = {item.kind.value: bodies[f"{stem}.{item.kind}"]}
+    value = {item.kind.value: bodies[home]}
     return production_json(value | {"subjobs": subjobs} if item.kind is Kind.JOB else value)
 
 
 def _files_in(item: ItemKey, data: bytes) -> dict[str, bytes] | None:
     """Take the files of an item out of one again; None unless it is to the byte as we write it."""
-    stem = stem_of(item)
     try:
         value = json.loads(data)
-        bodies = {f"{stem}.{item.kind}": value[item.kind.value]}
+        bodies = {main_path(item): value[item.kind.value]}
         for name, body in value.get("subjobs", {}).items():
-            bodies[f"{stem}{SUBJOBS_ENDING}/{name}{_JOB_ENDING}"] = body
+            bodies[subjob_path(item, name)] = body
         if _written(item, bodies) != data:
             return None
         return {path: production_json(body) for path, body in bodies.items()}

@@ -20,7 +20,17 @@ from gitrelease.core.names import (
     Kind,
     RefName,
 )
-from gitrelease.core.plan import Deployable, Digest, Outcome, OutcomeStatus, TargetChange, digest_of, stem_of
+from gitrelease.core.plan import (
+    Deployable,
+    Digest,
+    Outcome,
+    OutcomeStatus,
+    TargetChange,
+    digest_of,
+    main_path,
+    stem_of,
+    subjobs_folder,
+)
 from gitrelease.repo import EMPTY_TREE, Entry, RefMove
 from gitrelease.targets import CANNOT_RUN, Deployed, Site
 
@@ -110,10 +120,8 @@ class GitTarget:
     def _files_of(self, tip: CommitId | None, item: ItemKey) -> dict[str, bytes]:
         if tip is None:
             return {}
-        stem = stem_of(item)
-        ending = _JOB_ENDING if item.kind is Kind.JOB else _SCRIPT_ENDING
-        paths = [stem + ending]
-        paths += [entry.path for entry in self._repo.list_tree(tip, stem + SUBJOBS_ENDING, recursive=True)]
+        subjobs = self._repo.list_tree(tip, subjobs_folder(item), recursive=True)
+        paths = [main_path(item), *(entry.path for entry in subjobs)]
         return self._repo.contents(tip, paths)
 
 
