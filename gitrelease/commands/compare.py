@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gitrelease.commands import Desk
 from gitrelease.commands.refusals import NoSuchPackage
 from gitrelease.core.compare import Comparison, ItemComparison, Side, compare_item
-from gitrelease.core.content import Content, Held
+from gitrelease.core.content import Held
 from gitrelease.core.item import ItemState
 from gitrelease.core.ledger import Event, Work
 from gitrelease.core.names import (
@@ -37,7 +37,7 @@ from gitrelease.reading.ledger import Ledger, receipt_of
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.sources import PREFIXES
 from gitrelease.reading.tasks import belongs
-from gitrelease.reading.trees import read_manifest, read_records, read_states
+from gitrelease.reading.trees import file_bytes, read_manifest, read_records, read_states
 from gitrelease.repo import EMPTY_TREE, Entry, Repo, TreeChange
 
 FIRST_WINDOW = 64
@@ -326,13 +326,9 @@ def _number(state: ItemState | None) -> int | None:
 def compare_states(
     repo: Repo, item: ItemKey, before: ItemState | None, after: ItemState
 ) -> ItemComparison | None:
-    old = _files(repo, before.files if before else {})
-    new = _files(repo, after.files)
+    old = file_bytes(repo, before.files if before else {})
+    new = file_bytes(repo, after.files)
     return compare_item(item, side_of(old, version=_number(before)), side_of(new, version=after.version))
-
-
-def _files(repo: Repo, content: Content) -> dict[str, bytes]:
-    return repo.files({path: pin.blob for path, pin in content.items()})
 
 
 def _compare_restored(repo: Repo, item: ItemKey, paths: Iterable[RestoredPath]) -> ItemComparison | None:

@@ -39,11 +39,11 @@ from gitrelease.core.workspace import Action, Workspace
 from gitrelease.documents import dump
 from gitrelease.errors import NotFound, NotYetBuilt, Refused, UsageError
 from gitrelease.forges import Words
-from gitrelease.reading.meaning import allowed_secrets, file_bytes, means_the_same
+from gitrelease.reading.meaning import allowed_secrets, means_the_same
 from gitrelease.reading.packages import OpenPackage
 from gitrelease.reading.situation import Situation, with_package
 from gitrelease.reading.standing import Standings, read_standings
-from gitrelease.reading.trees import pins, read_records
+from gitrelease.reading.trees import file_bytes, pins, read_records
 from gitrelease.repo import Entry
 from gitrelease.targets import CANNOT_RUN
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
-from gitrelease.core.finding import Key, key_text
+from gitrelease.core.finding import Key, key_text, listed
 from gitrelease.core.names import Kind
 from gitrelease.errors import GitReleaseError
 
@@ -63,18 +63,14 @@ class Log:
     def sentences(self) -> Iterable[str]:
         """Tell all of it, once."""
         if names := sorted(self.left_out & SERVER_SET):
-            yield f"left out {_listed(names)}: DataArts Studio sets that by itself"
+            yield f"left out {listed(names)}: DataArts Studio sets that by itself"
         if names := sorted(self.left_out & RELEASE_SET):
-            yield f"left out {_listed(names)}: workspace.yaml says who reviews, and a release what goes live"
+            yield f"left out {listed(names)}: workspace.yaml says who reviews, and a release what goes live"
         yield from self.said
         for name, places in self.unknown.items():
             more = len(places) - 3
-            where = _listed([*places[:3], f"{more} more"] if more > 0 else places)
+            where = listed([*places[:3], f"{more} more"] if more > 0 else places)
             yield f"kept {name!r} as '{UNKNOWN}{name}' at {where}: the schema does not know it"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def refuse_import(key: Key, value: object, wanted: str) -> NoReturn:

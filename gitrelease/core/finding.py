@@ -65,3 +65,8 @@ def key_text(key: Key) -> str:
         else:
             text += f".{part}" if text else part
     return text
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Write one or more texts as people do: `a, b and c`."""
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import assert_never
 from zoneinfo import ZoneInfo, available_timezones
 
-from gitrelease.core.finding import Key, Problem, Severity
+from gitrelease.core.finding import Key, Problem, Severity, listed
 from gitrelease.core.job import Cron, Event, Schedule, ScheduleType
 
 _FIELDS = ("second", "minute", "hour", "day", "month", "week")
@@ -362,7 +362,7 @@ def _times_words(times: _Times) -> str | None:
         return None
     if len(times.minutes) * len(times.hours) <= 4:
         at = [f"{hour:02}:{minute:02}" for hour in times.hours for minute in times.minutes]
-        return f"{days} at {_listed(at)}"
+        return f"{days} at {listed(at)}"
     often = _often_words(times)
     if often is None:
         return None
@@ -410,15 +410,11 @@ def _days_words(times: _Times) -> str | None:
         numbers = sorted(times.weekdays)
         if len(numbers) > 2 and _step(numbers) == 1:
             return f"{_WEEKDAY_WORDS[numbers[0] - 1]} to {_WEEKDAY_WORDS[numbers[-1] - 1]}"
-        return f"every {_listed([_WEEKDAY_WORDS[number - 1] for number in numbers])}"
+        return f"every {listed([_WEEKDAY_WORDS[number - 1] for number in numbers])}"
     if times.days is not None and times.weekdays is None:
         days = sorted(times.days)
         if len(days) > 5:
             return f"from day {days[0]} to {days[-1]} of every month" if _step(days) == 1 else None
         months = "of the months that have one" if days[0] > 28 else "of every month"
-        return f"on day {_listed([str(day) for day in days])} {months}"
+        return f"on day {listed([str(day) for day in days])} {months}"
     return None
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gitrelease import secrets
-from gitrelease.core.content import Content
 from gitrelease.core.finding import AllowedSecret
 from gitrelease.core.item import ItemState
 from gitrelease.core.job import meaning
 from gitrelease.core.names import place_of
 from gitrelease.documents import canonical_json, parse
+from gitrelease.reading.trees import file_bytes
 from gitrelease.repo import Repo
 
 
@@ -38,8 +38,3 @@ def allowed_secrets(repo: Repo, state: ItemState) -> tuple[AllowedSecret, ...]:
     """List what looks like a secret and was let through, so that reviewers can judge the reason."""
     files = file_bytes(repo, state.files)
     return tuple(allowed for path, data in files.items() for allowed in secrets.allowed(path, data))
-
-
-def file_bytes(repo: Repo, files: Content) -> dict[str, bytes]:
-    """Read pinned files."""
-    return repo.files({path: pin.blob for path, pin in files.items()})

@@ -162,9 +162,14 @@ def pin(data: bytes, blob: BlobId) -> Pin:
     return Pin(blob=blob, sha256=sha256(data).hexdigest())
 
 
+def file_bytes(repo: Repo, files: Content) -> dict[str, bytes]:
+    """Read pinned files."""
+    return repo.files({path: pin.blob for path, pin in files.items()})
+
+
 def pins_hold(repo: Repo, content: Content) -> list[str]:
     """List the paths whose SHA-256 is not that of the blob pinned beside it (pitfall P39)."""
-    files = repo.files({path: entry.blob for path, entry in content.items()})
+    files = file_bytes(repo, content)
     return [path for path, entry in content.items() if pin(files[path], entry.blob) != entry]
 
 
