@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gitrelease.core.finding import Key, Problem, Severity
 from gitrelease.core.names import CONTENT_ENDINGS, WORKSPACE_PATH, MemberId, fold
@@ -15,67 +15,76 @@ _FOLDERS = ("jobs/", "scripts/")
 
 def workspace_problems(workspace: Workspace) -> list[Problem]:
     """Find what would make a workspace ambiguous, or lock everybody out of it."""
-    problems: list[Problem] = []
-    problems += _shared(workspace, "id", lambda member: [fold(member.id)])
-    problems += _shared(workspace, "emails", lambda member: [email.casefold() for email in member.emails])
-    problems += _shared(workspace, "keys", lambda member: [key_alone(key) for key in member.keys])
-    problems += _shared(workspace, "github", lambda member: [member.github] if member.github else [])
-    problems += [
-        Problem(
-            code="member-id",
-            key=("members", member.place, "id"),
-            message=f"{member.id} is what somebody is called who is here through a team only",
-            hint="choose another id",
-        )
-        for member in workspace.members
-        if member.id.startswith(ON_GITHUB)
+    return [
+        *_shared(workspace, "id", lambda member: [fold(member.id)]),
+        *_shared(workspace, "emails", lambda member: [email.casefold() for email in member.emails]),
+        *_shared(workspace, "keys", lambda member: [key_alone(key) for key in member.keys]),
+        *_shared(workspace, "github", lambda member: [member.github] if member.github else []),
+        *_ids_of_others(workspace),
+        *_paths_of_nothing(workspace),
+        *_unknown_people(workspace),
+        *_unresolved_teams(workspace),
+        *_locked_out(workspace),
+        *_targets_twice(workspace),
+        *_keyless(workspace),
     ]
-    problems += _paths_of_nothing(workspace)
-    problems += _unknown_people(workspace)
-    problems += _unresolved_teams(workspace)
+
+
+def _ids_of_others(workspace: Workspace) -> Iterator[Problem]:
+    for member in workspace.members:
+        if member.id.startswith(ON_GITHUB):
+            yield Problem(
+                code="member-id",
+                key=("members", member.place, "id"),
+                message=f"{member.id} is what somebody is called who is here through a team only",
+                hint="choose another id",
+            )
+
+
+def _locked_out(workspace: Workspace) -> Iterator[Problem]:
+    """Find approvals that nobody is there to give."""
     able = workspace.who_may(Action.APPROVE)
     needed = max(workspace.review.approvals, workspace.review.rollback_approvals)
     if len(able) < needed:
-        problems.append(
-            Problem(
-                code="too-few-reviewers",
-                key=("review", "approvals"),
-                message=f"{needed} approvals are asked for, and {len(able)} members may approve",
-                hint="give the role deployer or admin to more members",
-            )
+        yield Problem(
+            code="too-few-reviewers",
+            key=("review", "approvals"),
+            message=f"{needed} approvals are asked for, and {len(able)} members may approve",
+            hint="give the role deployer or admin to more members",
         )
     if not workspace.who_may(Action.APPROVE_WORKSPACE):
-        problems.append(
-            Problem(
-                code="no-admin",
-                key=("members",),
-                message="nobody could approve a later change of the workspace",
-                hint="give the role admin to a member",
-            )
+        yield Problem(
+            code="no-admin",
+            key=("members",),
+            message="nobody could approve a later change of the workspace",
+            hint="give the role admin to a member",
         )
+
+
+def _targets_twice(workspace: Workspace) -> Iterator[Problem]:
     names = [fold(target.name) for target in workspace.targets]
-    problems += [
-        Problem(
-            code="target-twice",
-            key=("production", "targets", n, "name"),
-            message=f"two targets are called {workspace.targets[n].name!r}",
-        )
-        for n, name in enumerate(names)
-        if name in names[:n]
-    ]
-    if workspace.review.signatures is Signatures.REQUIRED:
-        problems += [
-            Problem(
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            yield Problem(
+                code="target-twice",
+                key=("production", "targets", n, "name"),
+                message=f"two targets are called {workspace.targets[n].name!r}",
+            )
+
+
+def _keyless(workspace: Workspace) -> Iterator[Problem]:
+    """Find members whose word cannot count, as they have nothing to sign with."""
+    if workspace.review.signatures is not Signatures.REQUIRED:
+        return
+    for member in workspace.members:
+        if not member.keys and member.roles - {Role.VIEWER}:
+            yield Problem(
                 code="no-key",
                 key=("members",),
                 severity=Severity.WARNING,
                 message=f"{member.id} has no key, and signatures are required: nothing they do will count",
                 hint="add an SSH public key under keys",
             )
-            for member in workspace.members
-            if not member.keys and member.roles - {Role.VIEWER}
-        ]
-    return problems
 
 
 def _shared(workspace: Workspace, what: str, values: Callable[[Member], Sequence[object]]) -> list[Problem]:
