@@ -146,13 +146,42 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
     who = desk.allowed(Action.SUBMIT, now.workspace)
     source = _source(desk, now, request.ref)
     items = items_named(desk.repo, source, now.approved, request.items, everything=request.everything)
+    versions, idle = _sorted_out(desk, now, request, source, items, who)
+    findings = _check(desk, now, versions)
+    if request.everything:
+        findings += ignored_findings(source)
+    commits: Mapping[TaskId, CommitId] = {}
+    if not dry_run:
+        commits = {v.id: _freeze(desk, now, v, request.description) for v in versions}
+        _push(desk, now, versions, commits, who)
+        everything: list[_Version | _Idle] = [*versions, *idle]
+        for entry in everything:
+            _number_working_file(desk, entry)
+    done = (
+        Submitted(
+            item=v.item,
+            change=v.change,
+            task=v.id,
+            supersedes=tuple(task.id for task in v.retired),
+            commit=commits.get(v.id),
+        )
+        for v in versions
+    )
+    return SubmitResult(
+        items=(*done, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=dry_run
+    )
+
+
+def _sorted_out(
+    desk: Desk, now: Situation, request: Request, source: Source, items: Sequence[ItemKey], who: MemberId
+) -> tuple[list[_Version], list[_Idle]]:
+    """Tell the items that become a version from those that need none; refuse what must not become one."""
     states = read_states(desk.repo, now.approved, items)
     recorded = {item: state.version if state else 0 for item, state in states.items()}
     numbers = highest_numbers(now.refs, now.archive, recorded)
     waiting = _waiting(desk, now, numbers)
     packages, _ = open_packages(desk.repo, desk.forge, now.refs, now.workspace)
     in_review = tasks_in_review(packages, now.workspace)
-
     pulled = _pulled(desk, now, source)
     before = states if pulled == now.main else read_states(desk.repo, pulled, items)
     as_pulled: dict[ItemKey, Submitted] = {}
@@ -160,8 +189,9 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
         as_pulled = _as_last_pulled(desk, pulled, source, before, states)
     versions: list[_Version] = []
     idle: list[_Idle] = [_Idle(told=told) for told in as_pulled.values()]
-    items = [item for item in items if item not in as_pulled]
     for item in items:
+        if item in as_pulled:
+            continue
         others = waiting.get(item, ())
         made = _version(request, now, source, item, states[item], numbers[item] + 1)
         if isinstance(made, _Version):
@@ -173,6 +203,11 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
             versions.append(_retire(desk, made, others, in_review, who, take_over=request.supersede))
     if any(v.item.kind is Kind.WORKSPACE for v in versions) and len(versions) > 1:
         raise Refused("a change of the workspace travels alone", hint="submit workspace.yaml by itself")
+    return versions, idle
+
+
+def _check(desk: Desk, now: Situation, versions: Sequence[_Version]) -> list[Finding]:
+    """Check the versions together, as they would be; errors refuse the submit."""
     findings = check_drafts(
         [Draft(item=v.item, files=v.files, version=v.number) for v in versions],
         desk.surroundings(now),
@@ -183,34 +218,7 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
     )
     if has_errors(findings):
         raise CheckFailed(findings)
-    if request.everything:
-        findings += ignored_findings(source)
-    result = [
-        Submitted(
-            item=v.item,
-            change=v.change,
-            task=v.id,
-            supersedes=tuple(task.id for task in v.retired),
-        )
-        for v in versions
-    ]
-    if dry_run:
-        return SubmitResult(
-            items=(*result, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=True
-        )
-
-    commits = {v.id: _freeze(desk, now, v, request.description) for v in versions}
-    _push(desk, now, versions, commits, who)
-    everything: list[_Version | _Idle] = [*versions, *idle]
-    for entry in everything:
-        _number_working_file(desk, entry)
-    done = [
-        Submitted(item=s.item, change=s.change, task=s.task, supersedes=s.supersedes, commit=commits[v.id])
-        for s, v in zip(result, versions, strict=True)
-    ]
-    return SubmitResult(
-        items=(*done, *(entry.told for entry in idle)), findings=tuple(findings), is_dry_run=False
-    )
+    return findings
 
 
 def _source(desk: Desk, now: Situation, ref: str | None) -> Source:
