@@ -45,6 +45,7 @@ class Deployed:
     """What became of each change, and the state the target was left in."""
 
     outcomes: Mapping[ItemKey, Outcome]
+    """Each successful or a failure; what says neither counts as one, and so does silence."""
     state: str | None
     """One word that is another whenever the target holds anything else; None if it has none."""
 
