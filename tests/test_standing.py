@@ -13,7 +13,7 @@ from gitrelease.core.package import Reason
 from gitrelease.core.people import Person
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.review import Opinion, Say, evaluate
-from gitrelease.core.status import ApprovalView, Status, Summary, SummaryItem
+from gitrelease.core.status import ApprovalView, Stance, Status, Summary, SummaryItem
 from gitrelease.forges import Course, State
 from gitrelease.reading.judging import Judged
 from gitrelease.render.standing import announcement, standing
@@ -102,7 +102,7 @@ SUMMARY = Summary(
     applicant=Person(id="dev-1"),
     applied_at=NOON,
     reviewers=(),
-    approvals=(ApprovalView(person=Person(id="dep-1"), verdict="approved", at=NOON, commit=HEAD),),
+    approvals=(ApprovalView(person=Person(id="dep-1"), verdict=Stance.APPROVED, at=NOON, commit=HEAD),),
     missing=(),
     status=Status.SUCCESSFUL,
     execute=False,

@@ -14,7 +14,6 @@ from gitrelease.commands.refusals import CheckFailed
 from gitrelease.commands.release import publish
 from gitrelease.commands.revoke import revoke_tasks
 from gitrelease.commands.status import status
-from gitrelease.commands.submit import CheckFailed
 from gitrelease.commands.sync import SyncRequest, sync
 from gitrelease.errors import Exit, NotFound, Refused
 from gitrelease.reading.ledger import BadRoot, known_root
