@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ from gitrelease.core.names import (
     item_key,
 )
 from gitrelease.core.status import Glance, Packaged, Summary, parse_summary, summary_document
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import message_of, read_message, read_value, value_bytes
 from gitrelease.pen import Pen
@@ -47,7 +48,7 @@ class ArchiveUnreadable(GitReleaseError):
     code = "archive-unreadable"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Kept:
     """A summary as it is kept, not yet read."""
 
@@ -67,7 +68,7 @@ class Kept:
             return look(self.read())
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Archive:
     """The archive as it is now."""
 

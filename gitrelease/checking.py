@@ -7,7 +7,7 @@ checked comes in as bytes, so that every entry point checks the same thing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from gitrelease import secrets
 from gitrelease.core.finding import Finding, Problem, has_errors, key_text
@@ -24,6 +24,7 @@ from gitrelease.core.names import (
 from gitrelease.core.rules import job_problems, reference_problems, script_problems, subjob_problems
 from gitrelease.core.script import parse_script
 from gitrelease.core.search import nearest
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace, parse_workspace
 from gitrelease.core.workspace_problems import workspace_problems
 from gitrelease.documents import Document, DocumentRefused, parse
@@ -49,7 +50,7 @@ def refuse_secrets(words: str | None) -> None:
         raise SecretTold(f"in what -m says, {found[0].message}", hint="say it without; nothing was sent")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Draft:
     """One item as somebody wants it to be: its files, or none when it is to be deleted."""
 
@@ -67,7 +68,7 @@ def _unknown(asked: object) -> None:
     """Know nothing of what is asked."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Surroundings:
     """What there is around the drafts, asked one by one: a workspace may hold a hundred thousand items."""
 

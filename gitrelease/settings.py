@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from gitrelease.core.names import CommitId
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
@@ -19,7 +20,7 @@ class BadSetting(GitReleaseError):
     code = "bad-setting"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settings:
     """What the command line and the environment say about how a command is to run."""
 

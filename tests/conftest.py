@@ -7,10 +7,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.kit.git import Bench, Clock, KeyRing
 from tests.kit.shop import FIRST_ITEMS, Shop, open_shop
+
+# How long an example takes says something of the machine, and nothing of the code.
+hypothesis.settings.register_profile("gitrelease", deadline=None)
+hypothesis.settings.load_profile("gitrelease")
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 1024**3

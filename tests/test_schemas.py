@@ -328,7 +328,7 @@ def test_keys_are_public_keys(key: str, right: bool) -> None:
     assert (lines(workspace(members=members), "workspace") == []) is right
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     value=st.recursive(
         st.none() | st.booleans() | st.integers(-3, 2000) | st.text(max_size=5) | st.floats(0, 2),
@@ -634,7 +634,7 @@ def test_what_is_accepted_quickly_is_right_and_the_other_way_about() -> None:
     assert tried > 2500
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_they_agree_about_whatever_is_changed(data: st.DataObject) -> None:
     file = data.draw(st.sampled_from(sorted(ALL_EXAMPLES)))

@@ -179,7 +179,6 @@ def test_a_reference_is_none_where_a_long_line_is_cut() -> None:
     assert find("a.sh", b"mysql --password ${password} " * 2000) == []
 
 
-@settings(deadline=None)
 @given(st.binary(), st.sampled_from(["a.job.yaml", "a.sql", "a.py", "a.sh", "a", ""]))
 def test_no_bytes_are_too_strange(data: bytes, file: str) -> None:
     find(file, data)
@@ -211,7 +210,6 @@ words = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(words).map("".join), st.sampled_from(["a.job.yaml", "a.sql", "a.sh"]))
 def test_no_assignment_is_too_strange(text: str, file: str) -> None:
     find(file, text.encode())
@@ -227,7 +225,7 @@ def patterns(shape: Shape) -> list[re.Pattern[str]]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: str(shape.detector.secret_type))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_detector_finds_nothing_in_a_line_without_its_texts(shape: Shape, data: st.DataObject) -> None:
     """This is what lets a search for a few texts stand before the patterns."""
@@ -243,7 +241,7 @@ def test_a_detector_finds_nothing_in_a_line_without_its_texts(shape: Shape, data
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: str(shape.detector.secret_type))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_what_a_detector_finds_is_found_in_a_file(shape: Shape, data: st.DataObject) -> None:
     pattern = data.draw(st.sampled_from(patterns(shape)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from random import uniform
 from time import sleep
@@ -15,6 +15,7 @@ from gitrelease.core.job import Job
 from gitrelease.core.ledger import Evidence, ForgeKind
 from gitrelease.core.names import LEDGER, CommitId, MemberId, RefName, branch
 from gitrelease.core.status import Status, Summary
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Signatures, TargetSettings, Workspace, key_alone, permitted
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
 from gitrelease.forges import Announcement, Course, Forge, Standing, Words
@@ -73,7 +74,7 @@ def plain_announcement(summary: Summary, evidence: Evidence) -> Announcement:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Prose:
     """What writes the words that a forge shows to people; `render/` has those with more in them."""
 
@@ -88,7 +89,7 @@ class Prose:
 PLAIN = Prose()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Desk:
     """What every command works with."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.commands import Desk
 from gitrelease.commands.calling import bring_in_line
@@ -14,6 +14,7 @@ from gitrelease.core.ledger import Event, Evidence, ItemResult, Work
 from gitrelease.core.names import LEDGER, Kind, PackageName, review_ref
 from gitrelease.core.package import Reason
 from gitrelease.core.status import Status, Summary, concluded, conclusion
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.errors import GitReleaseError, HalfDone, RaceLost
 from gitrelease.reading.ledger import Ledger
@@ -24,7 +25,7 @@ from gitrelease.repo import RefMove
 from gitrelease.targets import Target
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Applied:
     """How a piece of work ended."""
 

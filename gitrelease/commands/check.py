@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 
 from gitrelease.checking import Draft, Surroundings, check_drafts, crowded
@@ -35,6 +35,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import Reason
 from gitrelease.core.review import Say
 from gitrelease.core.task import Task
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, authorize
 from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
 from gitrelease.reading.judging import judge_branch
@@ -60,7 +61,7 @@ from gitrelease.repo import EMPTY_TREE, FileRefused, plain
 _MOST_TOUCHED = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CheckResult:
     """What a check found, and how much it looked at."""
 
@@ -69,7 +70,7 @@ class CheckResult:
     """How many items were looked at."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Footing:
     """What files are compared with: what is approved or, before there is a ledger, what is committed."""
 

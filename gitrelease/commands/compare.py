@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.commands import Desk
 from gitrelease.commands.refusals import NoSuchPackage
@@ -29,6 +29,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import Manifest, RestoredPath
 from gitrelease.core.search import rank
 from gitrelease.core.status import Status
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, authorize
 from gitrelease.documents import DocumentRefused, parse
 from gitrelease.errors import GitReleaseError, NotFound, Refused
@@ -129,7 +130,7 @@ def task_diff(desk: Desk, task: TaskId) -> Comparison:
 # Releases in the ledger.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Release:
     """One release: what production should hold after it, and what it should have held before."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from gitrelease.commands.compare import compare_states
@@ -13,6 +12,7 @@ from gitrelease.core.job import Job, parse_job
 from gitrelease.core.names import ItemKey, ItemName, Kind, NameRefused, TreeId, place_of
 from gitrelease.core.package import Manifest, PlannedItem
 from gitrelease.core.schedule import next_runs
+from gitrelease.core.values import frozen
 from gitrelease.documents import parse
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.deployables import read_jobs
@@ -22,7 +22,7 @@ RUNS = 3
 """How many of the next runs are shown, before and after."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class JobStory:
     """A job before and after a package: its graph, and when it runs."""
 
@@ -33,7 +33,7 @@ class JobStory:
     runs_after: tuple[datetime, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ItemStory:
     """One item of a package, and what hangs on it."""
 
@@ -44,7 +44,7 @@ class ItemStory:
     """The approved jobs that wait for the item, call it or run it, and are not in the package themselves."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PackageStory:
     """A package as its reviewers are told of it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from gitrelease.core.names import (
     place_of,
 )
 from gitrelease.core.script import content_ending
+from gitrelease.core.values import frozen
 from gitrelease.documents import dump, parse, set_version
 from gitrelease.errors import GitReleaseError, NotFound, NotYetBuilt, Refused, UsageError
 from gitrelease.messages import strict_json
@@ -53,7 +53,7 @@ class ExportUnreadable(Refused):
     code = "export-unreadable"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Incoming:
     """One item of an export, ready to be written wherever it belongs."""
 
@@ -79,7 +79,7 @@ class Incoming:
         return main_file(self.item, self.directory)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Exports:
     """What an export holds."""
 
@@ -87,7 +87,7 @@ class Exports:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ImportResult:
     """What an import wrote, and what it left alone."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -43,6 +42,7 @@ from gitrelease.core.names import (
     MemberId,
     branch,
 )
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Role, Signatures, Workspace, authorize, parse_workspace
 from gitrelease.errors import CredentialsError, GitReleaseError
 from gitrelease.forges import Home
@@ -54,7 +54,7 @@ from gitrelease.reading.trees import read_document
 from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, plain
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class InitRequest:
     """What somebody asked to make a release repository of."""
 
@@ -76,7 +76,7 @@ class InitRequest:
     prompt: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class InitResult:
     """What a release repository began with."""
 
@@ -97,7 +97,7 @@ class InitResult:
     """Warnings about what was taken over."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Start:
     """Where the repository stands before anything is written."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gitrelease.commands import Desk, until_first
 from gitrelease.commands.refusals import HeldUnapproved, NoSuchPackage
 from gitrelease.core.names import CommitId, PackageName, branch
 from gitrelease.core.package import Reason, unexpected
 from gitrelease.core.review import Verdict
 from gitrelease.core.status import Status, status_of
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.errors import Exit, Refused
 from gitrelease.reading.judging import Judged, judge_branch
@@ -25,7 +24,7 @@ class NotApproved(Refused):
     code = "not-approved"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class MergeResult:
     """Where a package stands after somebody tried to merge it."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gitrelease.commands import Desk
 from gitrelease.core.names import HEADS, BlobId, CommitId, RefName, place_of
+from gitrelease.core.values import frozen
 from gitrelease.documents import parse, set_version
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.ledger import LedgerMissing
@@ -14,7 +13,7 @@ from gitrelease.reading.sources import PREFIXES, git_hash
 from gitrelease.repo import EMPTY_TREE, InTheWay, RefMove, Repo, TreeChange, plain
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Pulled:
     """What a pull moved, and which working changes it found."""
 

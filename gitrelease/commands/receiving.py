@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from gitrelease.core.finding import Finding, has_errors
 from gitrelease.core.guarding import judge
 from gitrelease.core.moves import Move, Pusher, RefKind, finding, pusher_findings, shape_findings
 from gitrelease.core.names import RELEASE_TAGS, BlobId, MemberId, RefName
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Signatures
 from gitrelease.errors import GitReleaseError, Refused, UsageError
 from gitrelease.pen import Pen
@@ -34,7 +34,7 @@ MOST_MOVES = 1000
 NOTHING = "0" * 40
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RefJudged:
     """One ref of a push, and what is wrong with it."""
 
@@ -42,7 +42,7 @@ class RefJudged:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Received:
     """What was found about a push."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.checking import Draft, check_drafts, refuse_secrets
 from gitrelease.commands import Desk, until_first
@@ -35,6 +35,7 @@ from gitrelease.core.package import (
 )
 from gitrelease.core.review import cannot_be_met, may_approve
 from gitrelease.core.task import Task, TaskStanding, TaskState
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Workspace
 from gitrelease.documents import dump
 from gitrelease.errors import NotFound, NotYetBuilt, Refused, UsageError
@@ -48,7 +49,7 @@ from gitrelease.repo import Entry
 from gitrelease.targets import CANNOT_RUN
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Bundle:
     """What somebody asked to release."""
 
@@ -60,7 +61,7 @@ class Bundle:
     message: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Released:
     """The package that a release made, or would make."""
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from zoneinfo import TZPATH
 
 import gitrelease
 from gitrelease.core.finding import Finding, Severity
+from gitrelease.core.values import frozen
 from gitrelease.notes import write_note
 from gitrelease.schemas import kinds, schema_text
 
@@ -36,7 +37,7 @@ _PLACE = (int, type(None))
 _TYPES = (_TEXT, _TEXT, _TEXT, _PLACE, _PLACE, _OPTIONAL, _TEXT, _OPTIONAL)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Memory:
     """Results of checks, each in a file of its own."""
 

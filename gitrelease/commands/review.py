@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
@@ -23,6 +23,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.review import Review, Say
 from gitrelease.core.status import Status
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.errors import Refused
 from gitrelease.forges import Standing, Statement
@@ -31,7 +32,7 @@ from gitrelease.reading.situation import Situation
 from gitrelease.repo import RefMove
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Said:
     """What somebody said of a package, and what follows from it."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gitrelease.commands import Desk, until_first
 from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
 from gitrelease.core.names import ARCHIVE, NameRefused, TaskId, task_id, task_ref
 from gitrelease.core.task import Task, TaskState
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.errors import NotFound, Refused
 from gitrelease.reading.situation import Situation
@@ -16,7 +16,7 @@ from gitrelease.reading.standing import read_standings
 from gitrelease.repo import RefMove
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Revoked:
     """The tasks that were taken back."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
@@ -31,6 +31,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import Manifest, PlannedItem, Purpose, RestoredPath, default_name
 from gitrelease.core.rollback import items_to_roll_back
 from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.documents import set_version
 from gitrelease.errors import NotFound, Refused, UsageError
@@ -43,7 +44,7 @@ from gitrelease.repo import RefMove, plain
 from gitrelease.repo.objects import has_surrogates
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RollbackRequest:
     """What somebody wants to go back."""
 

@@ -15,6 +15,7 @@ from gitrelease.core.ledger import Event, Evidence, Receipt, Work, receipt_docum
 from gitrelease.core.names import LEDGER, BlobId, CommitId, ItemKey, MemberId, PackageName, TreeId
 from gitrelease.core.package import Manifest
 from gitrelease.core.status import Summary
+from gitrelease.core.values import frozen
 from gitrelease.errors import RaceLost
 from gitrelease.messages import message_of
 from gitrelease.reading.holdings import Holdings
@@ -28,7 +29,7 @@ class TakenOver(RaceLost):
     code = "taken-over"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class WorkOrder:
     """One piece of work: what is to be brought in line, and why."""
 
@@ -49,7 +50,7 @@ class WorkOrder:
         return f"package {self.package}" if self.package else f"the {self.work}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Shift:
     """Who runs: the member, and one sync of theirs, so that a runner knows its own receipts again."""
 

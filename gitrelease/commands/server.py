@@ -12,7 +12,6 @@ import shlex
 import site
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from tempfile import NamedTemporaryFile
@@ -21,6 +20,7 @@ from time import monotonic, sleep
 import gitrelease
 from gitrelease.archiving import read_archive
 from gitrelease.core.names import HEADS, LEDGER, WORKSPACE_PATH, CommitId, branch
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, Refused
 from gitrelease.reading.ledger import ROOT_KEY, known_root, read_ledger
 from gitrelease.repo import Repo, plain
@@ -51,7 +51,7 @@ class NotAServer(Refused):
     code = "not-a-server"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ServerMade:
     """A server, as it is now."""
 

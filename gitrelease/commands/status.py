@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 
 from gitrelease.commands import Desk
 from gitrelease.commands.sync import unapproved_items
@@ -24,6 +23,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.status import Status
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, authorize
 from gitrelease.errors import Exit, GitReleaseError
 from gitrelease.reading.deployables import all_states
@@ -45,7 +45,7 @@ from gitrelease.reading.tasks import Malformed, open_task_refs
 from gitrelease.reading.trees import item_entries_at, read_manifest, read_states
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TargetStatus:
     """How one target stands."""
 
@@ -59,7 +59,7 @@ class TargetStatus:
     """Why it cannot be looked at from here; what is said of it is then what was last known."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StatusResult:
     """What is not submitted, what waits, and how production stands."""
 

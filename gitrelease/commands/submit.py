@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.checking import Draft, check_drafts, crowded, refuse_secrets
 from gitrelease.commands import Desk, until_first
@@ -25,6 +25,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import same_state
 from gitrelease.core.task import DESCRIPTION_CHARACTERS, Task
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.documents import DocumentRefused, parse, set_version
 from gitrelease.errors import NotFound, Refused, UsageError
@@ -58,7 +59,7 @@ class PendingByOther(Refused):
     code = "pending-by-other"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Submitted:
     """One item that was submitted, or needed no submitting."""
 
@@ -71,7 +72,7 @@ class Submitted:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SubmitResult:
     """What a submit did, or would do."""
 
@@ -80,7 +81,7 @@ class SubmitResult:
     is_dry_run: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Request:
     """What somebody asked to submit."""
 
@@ -92,7 +93,7 @@ class Request:
     ref: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Version:
     """One version that is about to be frozen."""
 
@@ -118,7 +119,7 @@ class _Version:
         return path, read, self.files[path]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Idle:
     """An item that needs no submitting; its working file may still lack the number it was submitted under."""
 

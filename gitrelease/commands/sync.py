@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic, sleep
 
 from gitrelease.commands import Desk, SigningMissing
@@ -20,6 +20,7 @@ from gitrelease.core.names import LEDGER, CommitId, ItemKey, PackageName, task_r
 from gitrelease.core.package import Reason
 from gitrelease.core.plan import mapping_digest
 from gitrelease.core.status import Status
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, TargetSettings
 from gitrelease.errors import Exit, GitReleaseError, HalfDone, NotFound, RaceLost, Refused
 from gitrelease.forges import Announcement
@@ -37,7 +38,7 @@ _UNREADABLE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SyncRequest:
     """What somebody asked of a sync beyond all that is outstanding."""
 
@@ -46,7 +47,7 @@ class SyncRequest:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PackageSync:
     """What a sync did with one package, or would do."""
 
@@ -57,7 +58,7 @@ class PackageSync:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SyncResult:
     """What a sync did, and what it found that it leaves alone."""
 

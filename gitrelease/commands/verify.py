@@ -27,6 +27,7 @@ from gitrelease.core.names import (
     release_tag,
 )
 from gitrelease.core.plan import Digest, stem_of
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, TargetSettings, Workspace, authorize
 from gitrelease.errors import Exit
 from gitrelease.reading.accounting import items_of
@@ -46,7 +47,7 @@ _OFFLINE = "git"
 """The type of target whose state a clone has: only that can be compared without a network."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Checked:
     """How much was looked at."""
 
@@ -58,7 +59,7 @@ class Checked:
     """Signatures that git verified and that are a member's."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class VerifyResult:
     """What was found out about the whole chain of releases."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import PlannedItem
 from gitrelease.core.people import Person
 from gitrelease.core.task import Task
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, authorize
 from gitrelease.errors import NotFound, Refused, UsageError
 from gitrelease.reading.situation import Situation
@@ -74,7 +75,7 @@ _SETTLED = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class VersionInfo:
     """One version of an item: who made it, when and why, and where it is now."""
 
@@ -92,7 +93,7 @@ class VersionInfo:
     """Its files, to the byte; none when the version deleted the item."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Restored:
     """What a restore did to the working tree; it has no effect until the item is submitted again."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Generic, TypeVar
@@ -29,6 +29,7 @@ from gitrelease.core.status import (
     status_of,
 )
 from gitrelease.core.task import TASK_SORTS, Task, TaskStanding, TaskState
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Workspace, authorize
 from gitrelease.errors import GitReleaseError, UsageError
 from gitrelease.reading.judging import Judged, judge_branch
@@ -101,7 +102,7 @@ def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = F
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Listed(Generic[Shown]):
     """One page of a list, and how long the whole list is."""
 
@@ -111,7 +112,7 @@ class Listed(Generic[Shown]):
     offset: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Paging:
     """Which part of a list is wanted, and in which order."""
 
@@ -121,7 +122,7 @@ class Paging:
     """A column; with a leading `-` from the largest down."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Span:
     """A time span, open where it is None."""
 
@@ -137,7 +138,7 @@ class Span:
         return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TaskFilter:
     """Which tasks a list is to show."""
 
@@ -219,7 +220,7 @@ def is_person(person: Person, text: str) -> bool:
     return any(wanted == known.casefold() for known in (person.id, person.name, person.email) if known)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PackageFilter:
     """Which packages a list is to show."""
 
@@ -267,7 +268,7 @@ def list_packages(desk: Desk, wanted: PackageFilter, paging: Paging) -> Listed[S
     return Listed(items=shown, total=page.total, limit=page.limit, offset=page.offset)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Look:
     """What a list has to know of a package, whether or not it is shown."""
 
@@ -350,7 +351,7 @@ def _fuzzy(found: Sequence[Shown], query: str | None, name: Callable[[Shown], st
     return [one for best in rank(query, by_name) for one in by_name[best]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Order(Generic[Sorted]):
     """By what a list is sorted."""
 

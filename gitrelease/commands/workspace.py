@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gitrelease.commands import Desk
 from gitrelease.core.finding import Key
 from gitrelease.core.names import WORKSPACE_PATH, MemberId
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import (
     Action,
     Role,
@@ -26,7 +26,7 @@ COMMANDS = ("gitrelease submit workspace.yaml", "gitrelease release workspace")
 """What brings a change of the workspace to its review, by an admin other than its author."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """Where something stands in the approved `workspace.yaml`."""
 
@@ -37,7 +37,7 @@ class Place:
         return f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class MemberLine:
     """A member or a team, with the line it stands in."""
 
@@ -49,7 +49,7 @@ class MemberLine:
     """Whether there is a key to know them by."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RuleLine:
     """A required rule, with the line it stands in."""
 
@@ -57,7 +57,7 @@ class RuleLine:
     place: Place
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class WorkspaceView:
     """The effective workspace, and where each part of it is written."""
 
@@ -69,7 +69,7 @@ class WorkspaceView:
     commands: tuple[str, ...] = COMMANDS
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reviewer:
     """Somebody who may review, and why."""
 
@@ -83,7 +83,7 @@ class Reviewer:
     place: Place
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ReviewersResult:
     """Who may review, which rules there are, and what to do to change it."""
 

@@ -7,7 +7,7 @@ developer can act on; nothing found is a yes. Nothing here reads git: whoever as
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import assert_never
 
 from gitrelease.core.archive import ArchiveEntry, SettledTask, Settlement
@@ -26,12 +26,13 @@ from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
 from gitrelease.core.review import Opinion, Say
 from gitrelease.core.task import highest
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Workspace
 
 # Tasks.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TaskFacts:
     """What is known of a branch that is to be a task."""
 
@@ -82,7 +83,7 @@ def task_findings(move: Move, facts: TaskFacts, workspace: Workspace) -> list[Fi
 # Packages.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PackageFacts:
     """What is known of a branch that is to be a package."""
 
@@ -125,7 +126,7 @@ def package_findings(move: Move, facts: PackageFacts) -> list[Finding]:
 # Reviews.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ReviewFacts:
     """What is known of a log of opinions."""
 
@@ -189,7 +190,7 @@ def _may_say(
 # What leaves the list of open things.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class GoneFacts:
     """What is known of a task, a package or a review whose branch is to go."""
 
@@ -211,7 +212,7 @@ def gone_findings(move: Move, facts: GoneFacts) -> list[Finding]:
     return []
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settled:
     """One new entry of the archive, beside what the refs say of it."""
 
@@ -234,7 +235,7 @@ class Settled:
     said: frozenset[tuple[MemberId, Say]] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ArchiveFacts:
     """What is known of the archive, as it is to be."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from gitrelease.core.fields import Fields
@@ -19,6 +18,7 @@ from gitrelease.core.names import (
     shard,
     task_id,
 )
+from gitrelease.core.values import frozen
 
 
 class Settlement(StrEnum):
@@ -30,7 +30,7 @@ class Settlement(StrEnum):
     SUPERSEDED = "superseded"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SettledTask:
     """One task that awaits nothing any more."""
 
@@ -40,7 +40,7 @@ class SettledTask:
     package: PackageName | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ArchiveEntry:
     """One commit of the archive: what was settled together, and by whom."""
 

@@ -14,6 +14,7 @@ from typing import NoReturn, Protocol
 
 from gitrelease.core.finding import Key, key_text, listed
 from gitrelease.core.names import Kind
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError
 
 UNKNOWN = "x-"
@@ -139,7 +140,7 @@ class _Shape(Protocol):
         """Turn a value of a document into one of a body."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Value:
     """A value without keys of its own."""
 
@@ -210,7 +211,7 @@ _ANY_MAPPING = _Value(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Record:
     """A mapping with known keys, in the order in which a document shows them."""
 
@@ -251,7 +252,7 @@ class Record:
         return body | _unknown(value, key, known=self.fields, reserved=self.fields)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Node(Record):
     def read(self, value: object, key: Key, log: Log) -> dict[str, object]:
         before = log.owner
@@ -262,7 +263,7 @@ class _Node(Record):
         return node
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Records:
     """A list of records."""
 
@@ -279,7 +280,7 @@ class Records:
         return [self.of.write(one, (*key, n)) for n, one in enumerate(value)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Named:
     """A list of `{name, value}` on the wire, a mapping from name to value for us.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from itertools import chain
 from typing import TypeAlias, TypeVar
@@ -18,9 +18,10 @@ from gitrelease.core.item import Change, change_of
 from gitrelease.core.job import Job, meaning
 from gitrelease.core.names import JOB_ENDING, ItemKey, Kind, place_of
 from gitrelease.core.patch import Patch, alike, patch_of
+from gitrelease.core.values import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Named:
     """The step to the element of a list that has a name."""
 
@@ -39,7 +40,7 @@ Step: TypeAlias = "str | int | Named | Order"
 """One step into a document: a key, a place in a list, a named element, or the order of such elements."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FieldDifference:
     """One value of an item that is other than before, or is on one side only."""
 
@@ -55,7 +56,7 @@ class FieldDifference:
         return path_text(self.key)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Side:
     """An item as one side of a comparison has it. Files that both sides share may be left out."""
 
@@ -66,7 +67,7 @@ class Side:
     """The YAML files among them; one that cannot be read is left out, and is compared as text."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ItemComparison:
     """What is different about one item."""
 
@@ -80,7 +81,7 @@ class ItemComparison:
     patch: Patch
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Comparison:
     """What is different between two releases, two versions, or a package and what was before it."""
 
@@ -288,7 +289,7 @@ def _quoted(text: str) -> str:
 # Graphs: the same difference as a picture shows it.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class GraphChanges:
     """The nodes and edges of a job before and after, each with what happened to it; None is nothing."""
 

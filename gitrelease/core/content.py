@@ -7,10 +7,10 @@ is not (pitfall P39).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NewType
 
 from gitrelease.core.names import BlobId
+from gitrelease.core.values import frozen
 
 Held = NewType("Held", str)
 """What a path holds in a tree: the blob id of an ordinary file, and `mode:id` for anything else.
@@ -23,7 +23,7 @@ Difference = Mapping[str, tuple[Held | None, Held | None]]
 """Per path, what it held before and after; None where it did not exist."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Pin:
     """One file, to the byte."""
 

@@ -14,7 +14,6 @@ Everything else that changes is said in `Imported.notes`. A key that the descrip
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gitrelease.core.body import (
     APART,
@@ -35,6 +34,7 @@ from gitrelease.core.body import (
 from gitrelease.core.item import API_VERSION
 from gitrelease.core.names import Directory, ItemKey, Kind, NameRefused, item_name
 from gitrelease.core.names import directory as parse_directory
+from gitrelease.core.values import frozen
 
 __all__ = [
     "ExportRefused",
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Imported:
     """A DataArts body as gitrelease keeps it."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from gitrelease.core.values import frozen
 
 Key = tuple[str | int, ...]
 """The way to a value inside a document: `("nodes", 2, "name")`."""
@@ -17,7 +18,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Problem:
     """What a rule says is wrong with one document, at the key it is wrong at."""
 
@@ -28,7 +29,7 @@ class Problem:
     severity: Severity = Severity.ERROR
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Finding:
     """A problem and the place of it: file, line and column (from 1), key as people write it (`nodes[2].name`)."""
 
@@ -42,7 +43,7 @@ class Finding:
     hint: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AllowedSecret:
     """A line that looks like a secret and was let through, with the reason its author gave."""
 

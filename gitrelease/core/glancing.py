@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gitrelease.core.job import MEANS_NOTHING
 from gitrelease.core.patch import CONTEXT, MOST_CHARACTERS, alike, lines_of, patch_of
+from gitrelease.core.values import frozen
 
 MOST_LINES = 1000
 """Of more lines than these the patch itself says whether it counts them."""
@@ -35,7 +35,7 @@ _OPEN = re.compile(
 _ODD_KEY = re.compile(r"\\[^\"\n]*\"\s*:|^[ -]*\?", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Glimpse:
     """What was plain to see of two texts that differ."""
 

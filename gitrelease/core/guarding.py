@@ -8,7 +8,6 @@ and keeps what was accepted (design 5).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gitrelease.core.accepting import (
     ArchiveFacts,
@@ -35,12 +34,13 @@ from gitrelease.core.moves import (
 from gitrelease.core.names import HEADS, CommitId, MemberId, PackageName
 from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Workspace
 
 # The main branch.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class MainStep:
     """One commit that the main branch is to grow by."""
 
@@ -53,7 +53,7 @@ class MainStep:
     """A path that it changes and that only packages may change."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class MainFacts:
     """What is known of the main branch, as it is to be."""
 
@@ -89,7 +89,7 @@ def main_findings(move: Move, facts: MainFacts) -> list[Finding]:
 # Production.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Written:
     """One new receipt, or one new commit of a deploy branch."""
 
@@ -102,7 +102,7 @@ class Written:
     """Who it says its runner is."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LedgerFacts:
     """What is known of the ledger, as it is to be."""
 
@@ -132,7 +132,7 @@ def _written_findings(move: Move, written: Written, what: str) -> list[Finding]:
     return []
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RootFacts:
     """What is known of a ledger that is to begin here."""
 
@@ -167,7 +167,7 @@ def root_findings(move: Move, facts: RootFacts) -> list[Finding]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class DeployFacts:
     """What is known of a branch that is production, as it is to be."""
 
@@ -193,7 +193,7 @@ def deploy_findings(move: Move, facts: DeployFacts) -> list[Finding]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TagFacts:
     """What is known of a release tag that is to be made."""
 
@@ -221,7 +221,7 @@ def tag_findings(move: Move, facts: TagFacts) -> list[Finding]:
 # Branches that are nobody's business but their owner's.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FreeFacts:
     """What is known of any other branch."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import cast
 
@@ -20,6 +20,7 @@ from gitrelease.core.names import (
     package_name,
     place_of,
 )
+from gitrelease.core.values import frozen
 
 API_VERSION = "gitrelease/v1"
 
@@ -32,7 +33,7 @@ class Change(StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ItemState:
     """An item at one version: its number and its files, to the byte; no files when it was deleted."""
 
@@ -45,7 +46,7 @@ class ItemState:
         return bool(self.files)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Record:
     """What the main branch says of one item: where it is, at which version, and which package brought it.
 

@@ -7,13 +7,14 @@ and targets ask for becomes a value here; everything else stays in the document 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from gitrelease.core.fields import Fields, Malformed
 from gitrelease.core.finding import Key
 from gitrelease.core.names import Directory
+from gitrelease.core.values import frozen
 
 
 class ProcessType(StrEnum):
@@ -49,7 +50,7 @@ class UseKind(StrEnum):
     QUEUE = "queue"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Use:
     """A name that stands in a document and means something outside of it."""
 
@@ -58,7 +59,7 @@ class Use:
     key: Key
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Param:
     """A parameter of a job."""
 
@@ -67,7 +68,7 @@ class Param:
     type: ParamType = ParamType.VARIABLE
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Cron:
     """Start times by an expression, as DataArts writes them; `core/schedule.py` understands it."""
 
@@ -79,7 +80,7 @@ class Cron:
     """Jobs of this workspace that have to be done first, with the key inside the cron."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Event:
     """Starts by what arrives in a channel."""
 
@@ -87,7 +88,7 @@ class Event:
     channel: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Schedule:
     """What starts a job."""
 
@@ -96,7 +97,7 @@ class Schedule:
     event: Event | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Condition:
     """When a node runs, as an expression over the node before it."""
 
@@ -104,7 +105,7 @@ class Condition:
     expression: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Node:
     """One step of a job."""
 
@@ -122,7 +123,7 @@ class Node:
         return tuple(dict.fromkeys([*self.pre_nodes, *(condition.node for condition in self.conditions)]))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Job:
     """One pipeline: what runs, in which order, and when."""
 
@@ -340,7 +341,7 @@ def _event(event: Fields) -> Event:
 # Two uses of a document as it is: with the names of production, and by its meaning alone.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Mappings:
     """What connections, queues and databases are called in production; names that are not here stay."""
 

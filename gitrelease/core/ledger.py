@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from gitrelease.core.fields import Fields
@@ -21,6 +21,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.plan import Digest, Outcome, OutcomeStatus
+from gitrelease.core.values import frozen
 
 
 class Event(StrEnum):
@@ -54,7 +55,7 @@ class Work(StrEnum):
     REPAIR = "repair"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ItemResult:
     """What became of one item on one target."""
 
@@ -65,7 +66,7 @@ class ItemResult:
     outcome: Outcome
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Evidence:
     """Why a package was believed to be approved, so that `verify` can ask again for ever, offline."""
 
@@ -89,7 +90,7 @@ class Evidence:
         return (self.main_after, self.head, *log, *self.tasks)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Receipt:
     """One entry of the ledger."""
 
@@ -183,7 +184,7 @@ def standing_path(target: str) -> str:
     return f"standings/{target}.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TargetStanding:
     """How a target was last left: in which state, under which mapping, and what it does not hold as it should."""
 
@@ -216,7 +217,7 @@ def summary_path(package: PackageName) -> str:
     return _index("packages", package)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Holding:
     """What a target was last given of one item."""
 

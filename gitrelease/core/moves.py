@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from gitrelease.core.finding import Finding, Severity
@@ -27,6 +26,7 @@ from gitrelease.core.names import (
     fold,
 )
 from gitrelease.core.people import Actor
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Workspace
 
 BRANCH_BYTES = 240
@@ -57,7 +57,7 @@ class Step(Enum):
     DELETES = "deletes"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Move:
     """One ref of a push: what it holds, and what it is to hold; None is nothing."""
 
@@ -161,7 +161,7 @@ def not_allowed(move: Move, who: MemberId, action: Action, workspace: Workspace)
 # People.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Pusher:
     """Who pushes, as far as a push certificate tells."""
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NewType
 
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError
 
 CommitId = NewType("CommitId", str)
@@ -279,7 +280,7 @@ def main_file(item: ItemKey, place: Directory) -> str:
     return f"{home(item.kind, place)}/{item.name}{ending}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """Which item a path belongs to, and which directory it says the item is in."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
@@ -33,6 +32,7 @@ from gitrelease.core.names import (
     package_name,
     record_path,
 )
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 
 MOST_TASKS = 100
@@ -49,7 +49,7 @@ class Purpose(StrEnum):
     """Puts approved bytes back where the main branch holds others (`rollback --unapproved`)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PlannedItem:
     """What a package does to one item, from one exact state to another."""
 
@@ -79,7 +79,7 @@ class PlannedItem:
         return Record(item=self.item, state=self.after, package=package)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RestoredPath:
     """A path that goes back from what nobody approved to what was approved; None is absent."""
 
@@ -88,7 +88,7 @@ class RestoredPath:
     approved: BlobId | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Manifest:
     """The plan of a package. It is never changed; what a reviewer approves is this and the bytes it pins."""
 
@@ -142,7 +142,7 @@ class Manifest:
         return changes
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reason:
     """Why something is not so, in one word for machines and one sentence for people."""
 
@@ -150,7 +150,7 @@ class Reason:
     message: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Proposed:
     """A package as it lies on its branch: the manifest, who made it, and what is wrong with it."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import chain, compress, count, islice
 from typing import TypeVar
+
+from gitrelease.core.values import frozen
 
 Part = TypeVar("Part")
 
@@ -19,7 +20,7 @@ MOST_CHARACTERS = 1024 * 1024
 _NO_NEWLINE = "\\ No newline at end of file\n"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Patch:
     """A difference of files as text, the way `git diff` writes it, and how many lines it adds and deletes."""
 

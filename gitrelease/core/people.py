@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gitrelease.core.names import MemberId
+from gitrelease.core.values import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Person:
     """Somebody, as lists and views show them.
 
@@ -31,7 +30,7 @@ class Person:
         return f"{known} (unproven claim)" if self.is_claim else known
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Actor:
     """Who did one thing, as git or the forge recorded it.
 
@@ -44,7 +43,7 @@ class Actor:
     doubt: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Account:
     """Somebody as a forge knows them: a number that stays, and a name that may be another's tomorrow."""
 

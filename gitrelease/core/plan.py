@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from json.encoder import encode_basestring
@@ -14,6 +13,7 @@ from gitrelease.core.dataarts import job_body, script_body
 from gitrelease.core.graph import find_cycle, layers
 from gitrelease.core.job import Mappings, switch_names
 from gitrelease.core.names import SUBJOBS_ENDING, Directory, ItemKey, Kind, shard
+from gitrelease.core.values import frozen
 
 Digest = NewType("Digest", str)
 """SHA-256, in hexadecimal, of what a target holds of one item."""
@@ -22,7 +22,7 @@ Digest = NewType("Digest", str)
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deployable:
     """An item as production is to hold it: JSON made by us from approved bytes, names switched (design 2)."""
 
@@ -120,7 +120,7 @@ def deployable_script(
     return Deployable(item=item, directory=directory, files={main_path(item): production_json(body)})
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TargetChange:
     """One item that a target is to hold, or to hold no longer."""
 
@@ -153,7 +153,7 @@ class OutcomeStatus(StrEnum):
         return self in {OutcomeStatus.SUCCESSFUL, OutcomeStatus.SUPERSEDED}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Outcome:
     """How one change went, and what the target holds now as far as is known."""
 

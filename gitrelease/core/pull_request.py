@@ -8,20 +8,21 @@ dates of commits, and not the commit that a review is said to be of, which a for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from gitrelease.core.fields import Fields, Malformed
 from gitrelease.core.names import BlobId, CommitId, PackageName, RefName, package_name
 from gitrelease.core.people import Account, Actor, Person
 from gitrelease.core.review import Opinion, Review, Say
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 
 Content = Callable[[PackageName, CommitId], BlobId | None]
 """Gives the manifest that a commit holds of a package; None where it holds not exactly what that manifest pins."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Push:
     """One move of a branch, as the server itself recorded it."""
 
@@ -31,7 +32,7 @@ class Push:
     """Where the branch was then; None where it was deleted."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Dismissal:
     """Somebody set a review aside."""
 
@@ -39,7 +40,7 @@ class Dismissal:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Remark:
     """One decisive review of a pull request: it approved, or asked for changes."""
 
@@ -51,7 +52,7 @@ class Remark:
     dismissal: Dismissal | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PullRequest:
     """Everything a forge recorded about the pull request of one package."""
 
@@ -103,7 +104,7 @@ def review_of(pull: PullRequest, workspace: Workspace, *, main: str, content: Co
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Recorded:
     """Says who made the tasks of a package, from what the forge recorded of its pull request."""
 

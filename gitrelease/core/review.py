@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from gitrelease.core.names import BlobId, CommitId, MemberId, PackageName
 from gitrelease.core.package import Manifest, Proposed, Purpose, Reason
 from gitrelease.core.people import Actor
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Rule, Workspace
 
 
@@ -37,7 +37,7 @@ _LATER = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Opinion:
     """What one person said of exactly one content of a package."""
 
@@ -56,7 +56,7 @@ class Opinion:
     asks: tuple[MemberId, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Review:
     """Everything a forge knows about the review of one package. Facts only; `evaluate` judges them."""
 
@@ -83,7 +83,7 @@ class Review:
         return tuple(dict.fromkeys(who for opinion in self.opinions for who in opinion.asks))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Uncounted:
     """An opinion that has no weight, and why."""
 
@@ -95,7 +95,7 @@ class Uncounted:
 _VETO = "changes-requested"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Verdict:
     """Whether enough of the right people approved exactly this content, and if not, what is missing."""
 

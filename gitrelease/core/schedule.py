@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
@@ -19,6 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from gitrelease.core.finding import Key, Problem, Severity, listed
 from gitrelease.core.job import Cron, Event, Schedule, ScheduleType
+from gitrelease.core.values import frozen
 
 _FIELDS = ("second", "minute", "hour", "day", "month", "week")
 _RANGES = {
@@ -52,7 +52,7 @@ class _Wrong(Exception):
     """What is wrong with one field; it becomes a problem before it leaves this module."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Times:
     """The minutes a cron expression names, without its zone; `None`: not restricted."""
 

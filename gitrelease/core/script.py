@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from gitrelease.core.fields import Fields, Malformed
 from gitrelease.core.finding import Key
 from gitrelease.core.job import Use, UseKind
 from gitrelease.core.names import Directory
+from gitrelease.core.values import frozen
 
 
 class ScriptType(StrEnum):
@@ -30,7 +31,7 @@ class ScriptType(StrEnum):
     SPARK_PYTHON = "SparkPython"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Script:
     """What a script is, without its content."""
 

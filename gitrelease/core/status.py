@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -17,6 +17,7 @@ from gitrelease.core.package import Purpose, Reason
 from gitrelease.core.people import Person
 from gitrelease.core.plan import Outcome, OutcomeStatus
 from gitrelease.core.review import Opinion, Review, Say, Verdict
+from gitrelease.core.values import frozen
 
 
 class Status(StrEnum):
@@ -93,7 +94,7 @@ def status_of(
     return Status.APPROVED if verdict.is_approved else Status.PENDING_REVIEW
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SummaryItem:
     """One item of a package, as views show it: two statuses, release and startup."""
 
@@ -109,7 +110,7 @@ class SummaryItem:
     startup: StartupStatus = StartupStatus.NOT_REQUESTED
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ApprovalView:
     """One opinion, as views show it."""
 
@@ -122,7 +123,7 @@ class ApprovalView:
     """Why it does not count, where it is one that does not."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Summary:
     """A package as lists and views show it (the JSON of design 9)."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,6 +10,7 @@ from gitrelease.core.content import Held
 from gitrelease.core.item import Change
 from gitrelease.core.names import CommitId, ItemKey, MemberId, PackageName, TaskId
 from gitrelease.core.people import Actor
+from gitrelease.core.values import frozen
 
 DESCRIPTION_CHARACTERS = 128
 """The console's limit for the description of a version (dataarts.md 1.2)."""
@@ -26,7 +26,7 @@ class TaskState(StrEnum):
     PENDING = "pending"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Task:
     """A submitted version of one item, as its branch holds it."""
 
@@ -64,7 +64,7 @@ class Task:
         return self.id.item
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TaskStanding:
     """A task and where it stands."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import assert_never
@@ -12,6 +12,7 @@ from gitrelease.core.fields import Fields
 from gitrelease.core.names import MemberId
 from gitrelease.core.patterns import path_matches
 from gitrelease.core.people import Account
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError
 
 
@@ -80,7 +81,7 @@ class NotAllowed(GitReleaseError):
     code = "not-allowed"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Member:
     """One person of the workspace."""
 
@@ -93,7 +94,7 @@ class Member:
     """Which entry of `members` this is, for whoever has to name the line."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Team:
     """A team of a forge, whose members have these roles. Until a forge says who they are, it counts for nobody."""
 
@@ -101,7 +102,7 @@ class Team:
     roles: frozenset[Role] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Rule:
     """People who must be among those who approve a change of certain paths."""
 
@@ -122,7 +123,7 @@ class Signatures(StrEnum):
     OFF = "off"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ReviewPolicy:
     """How many must say yes, and what follows."""
 
@@ -134,7 +135,7 @@ class ReviewPolicy:
     required: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TargetSettings:
     """One production system: what it is, and how names of development become names of production."""
 
@@ -146,7 +147,7 @@ class TargetSettings:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Workspace:
     """People, roles, review rules and production, as one approved `workspace.yaml` states them."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from gitrelease.core.finding import Finding, Key
+from gitrelease.core.values import frozen
 from gitrelease.documents.scalars import Json
 from gitrelease.errors import GitReleaseError
 
@@ -48,7 +49,7 @@ class Spot:
     parts: Mapping[str | int, Spot] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Document:
     """One file as values, which still knows the line and the column of each."""
 

@@ -6,7 +6,6 @@ A forge reports facts and never judges them; `core/review.py` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,10 +14,11 @@ from gitrelease.core.names import BlobId, CommitId, MemberId, PackageName, RefNa
 from gitrelease.core.package import Proposed
 from gitrelease.core.people import Actor
 from gitrelease.core.review import Review, Say
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Statement:
     """What somebody wants to say of exactly one content of a package."""
 
@@ -30,7 +30,7 @@ class Statement:
     asks: tuple[MemberId, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Words:
     """What a review says to people: nothing is ever decided by it."""
 
@@ -46,7 +46,7 @@ class State(StrEnum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StatusWords:
     """What a commit is to be said to be."""
 
@@ -57,7 +57,7 @@ class StatusWords:
     url: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Standing:
     """How a package stands, in words: statuses of its head, and one comment that is kept up to date."""
 
@@ -73,7 +73,7 @@ class Course(StrEnum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Announcement:
     """What production was given, in words."""
 

@@ -6,7 +6,7 @@ What this forge believes rests on signatures: without them a name is only a clai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.core.fields import Fields
 from gitrelease.core.item import API_VERSION
@@ -26,6 +26,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import Proposed
 from gitrelease.core.people import Actor, Person
 from gitrelease.core.review import Opinion, Review, Say
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Announcement, Standing, Statement, Words
@@ -35,7 +36,7 @@ from gitrelease.repo import Commit, RefMove, Repo
 from gitrelease.signers import identify
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Entry:
     """What one commit of a review log carries: enough that it means nothing anywhere else."""
 

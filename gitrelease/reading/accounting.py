@@ -28,6 +28,7 @@ from gitrelease.core.package import Manifest
 from gitrelease.core.plan import Digest, OutcomeStatus, mapping_digest
 from gitrelease.core.review import Verdict
 from gitrelease.core.status import ApprovalView, Status, Summary, approval_views, concluded, conclusion
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.reading.deployables import all_states, mappings_of, read_deployable
 from gitrelease.reading.holdings import Holdings
@@ -38,7 +39,7 @@ _AT_ONCE = 1000
 """For how many results the files are read at once."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Fault:
     """What does not hold, and which promise of design 10 that breaks; the sentence begins with a receipt."""
 
@@ -46,7 +47,7 @@ class Fault:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Begun:
     """A piece of work as the ledger says it was begun."""
 

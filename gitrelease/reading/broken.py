@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 
 from gitrelease.core.names import RefName
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError
 
 MALFORMED = (
@@ -20,7 +20,7 @@ MALFORMED = (
 """What content raises that somebody made up: an auditor reports it, and never dies of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Broken:
     """One thing that does not hold."""
 
@@ -31,7 +31,7 @@ class Broken:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Listing:
     """Makes a finding of whatever cannot be read, where a command would end."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from gitrelease.archiving import Kept, read_summary
@@ -19,11 +18,12 @@ from gitrelease.core.ledger import (
 )
 from gitrelease.core.names import CommitId, ItemKey, PackageName
 from gitrelease.core.status import Summary
+from gitrelease.core.values import frozen
 from gitrelease.messages import read_value
 from gitrelease.repo import Repo
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Holdings:
     """The lists that a receipt names and keeps; one without a commit is empty, as before the first work."""
 

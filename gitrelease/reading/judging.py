@@ -6,7 +6,6 @@ Nothing here decides on its own what is approved; it finds what is wrong (`Propo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gitrelease.checking import Draft, check_drafts
 from gitrelease.core.archive import Settlement
@@ -40,6 +39,7 @@ from gitrelease.core.review import Review, Verdict, evaluate
 from gitrelease.core.rollback import not_a_rollback
 from gitrelease.core.status import Status
 from gitrelease.core.task import Task
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 from gitrelease.documents import set_version
 from gitrelease.errors import GitReleaseError
@@ -60,7 +60,7 @@ from gitrelease.repo import Repo
 NO_RUNS = Reason(code="execute", message="it asks to run jobs, which this version does not do")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ground:
     """What a package is judged by: what is approved before it, and whose ledger that is."""
 
@@ -81,7 +81,7 @@ class Ground:
     """Whether this was decided long ago: checks that were added since have no say in it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Judged:
     """A package with its verdict."""
 

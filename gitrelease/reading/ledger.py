@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from gitrelease.archiving import Archive
@@ -19,6 +18,7 @@ from gitrelease.core.names import (
     TreeId,
     manifest_path,
 )
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.messages import read_message
@@ -72,7 +72,7 @@ class LedgerForged(GitReleaseError):
     code = "ledger-forged"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ledger:
     """The ledger as it is now."""
 
@@ -134,7 +134,7 @@ def _receipt(message: str, id_: CommitId) -> Receipt:
     return read_message(message, "receipt", parse_receipt, of=f"the ledger's {id_:.7}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Beginning:
     """The trust root: where a ledger begins, and what it says for all that follows."""
 

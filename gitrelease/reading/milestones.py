@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import gitrelease
 from gitrelease.core.ledger import Event
 from gitrelease.core.names import CommitId, ItemKey, ItemName, Kind, PackageName, RefName
 from gitrelease.core.plan import Digest
+from gitrelease.core.values import frozen
 from gitrelease.notes import write_note
 from gitrelease.reading.broken import MALFORMED
 from gitrelease.reading.ledger import receipt_of
@@ -26,7 +27,7 @@ from gitrelease.reading.trees import read_workspace
 from gitrelease.repo import Repo
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Milestone:
     """A past that was played without a fault, and what was found in order beside it."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gitrelease.core.names import PACKAGE, BlobId, CommitId, MemberId, PackageName, RefName, package_name
 from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Forge
@@ -15,7 +15,7 @@ from gitrelease.reading.trees import held, read_manifest
 from gitrelease.repo import Repo
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OpenPackage:
     """A package branch as it is now; whether it is approved is another question."""
 

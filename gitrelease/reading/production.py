@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.core.item import ItemState
 from gitrelease.core.ledger import Holding
@@ -15,6 +15,7 @@ from gitrelease.core.plan import (
     TargetChange,
     mapping_digest,
 )
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.deployables import mappings_of, read_deployable
@@ -23,7 +24,7 @@ from gitrelease.repo import Repo
 from gitrelease.targets import Target
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TargetPlan:
     """What one target is to be given, and what is to be left alone."""
 
@@ -87,7 +88,7 @@ def _digest(deployable: Deployable | None) -> Digest | None:
     return None if deployable is None else deployable.digest
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deviation:
     """How one target stands beside the ledger."""
 

@@ -33,6 +33,7 @@ from gitrelease.core.names import (
     review_ref,
 )
 from gitrelease.core.review import Review
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Forge
@@ -70,7 +71,7 @@ class PushedForge(LocalForge):
         return review_at(repo, package, CommitId(head), None if log is None else CommitId(log), workspace)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Approved:
     """What is approved where the main branch stands before the push."""
 

@@ -26,6 +26,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
 from gitrelease.core.pull_request import Recorded, parse_pull_request, review_of
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges.local import review_at
@@ -41,7 +42,7 @@ from gitrelease.repo import EMPTY_TREE, Commit, Repo, TreeChange
 from gitrelease.signers import identify
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Known:
     """A package that the ledger knows, and what became of it."""
 

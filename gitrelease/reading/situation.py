@@ -8,7 +8,6 @@ before it (design 4, "effective workspace").
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gitrelease.archiving import Archive, read_archive
 from gitrelease.core.archive import Settlement
@@ -27,6 +26,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.status import Status
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Forge
@@ -49,7 +49,7 @@ class MainRewritten(GitReleaseError):
     code = "main-rewritten"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Merged:
     """A package that the main branch holds and the ledger does not."""
 
@@ -66,7 +66,7 @@ class Merged:
         return self.judged is not None and self.judged.verdict.is_approved
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Situation:
     """Everything that decisions start from, gathered once."""
 

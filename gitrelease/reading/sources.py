@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 from hashlib import sha1
@@ -28,6 +27,7 @@ from gitrelease.core.names import (
     item_name,
     place_of,
 )
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
 from gitrelease.reading.tasks import belongs
 from gitrelease.reading.trees import read_records
@@ -59,7 +59,7 @@ class Source(Protocol):
         """The files named as those of items are that git is told to ignore, so that they are in no list."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class WorkingTree:
     """The files as they lie in the working tree."""
 
@@ -124,7 +124,7 @@ class WorkingTree:
         return frozenset(p for p in self.repo.ignored_paths(self._unkept) if belongs(p) is not None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AtCommit:
     """The files as a commit has them."""
 

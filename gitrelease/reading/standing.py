@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gitrelease.core.names import CommitId, ItemKey, Kind, item_key, item_name, task_ref
 from gitrelease.core.package import Reason
 from gitrelease.core.task import Task, TaskStanding, state_of
+from gitrelease.core.values import frozen
 from gitrelease.errors import NotFound, Refused
 from gitrelease.forges import Forge
 from gitrelease.reading.packages import OpenPackage, open_packages, tasks_in_review
@@ -17,7 +17,7 @@ from gitrelease.reading.trees import read_states
 from gitrelease.repo import Repo
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Standings:
     """All tasks that have a branch, and the packages that have one."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from gitrelease.archiving import Archive
@@ -26,6 +25,7 @@ from gitrelease.core.names import (
 from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
 from gitrelease.core.task import Task, highest
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 from gitrelease.forges import Forge
 from gitrelease.reading.trees import held, held_files, item_entries_at, read_states
@@ -35,7 +35,7 @@ from gitrelease.signers import identify
 _ID = re.compile(r"[0-9a-f]{40}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Malformed:
     """A branch that stands where tasks do, and is none."""
 
@@ -53,7 +53,7 @@ class Authors(Protocol):
         """Say who made or pushed each of these branches."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Makers:
     """Says who seems to have made branches, as far as a forge can tell without asking anybody."""
 
@@ -161,7 +161,7 @@ def read_tasks(
     return tasks, bad
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Ground:
     """What a task changes, and what its item was where it started from."""
 

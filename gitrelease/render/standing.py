@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gitrelease.core.review import Verdict
-from gitrelease.core.status import Status, Summary
+from gitrelease.core.status import Stance, Status, Summary
 from gitrelease.forges import Announcement, Course, Standing, State, StatusWords
 from gitrelease.render.markdown import block, code, limited, table
 from gitrelease.render.tasks import versions_text
@@ -133,7 +133,7 @@ def _notes(summary: Summary) -> Iterator[str]:
         for one in summary.items
     )
     yield table(("item", "change", "version", "release", ""), rows) + "\n"
-    said_yes = [code(view.person) for view in summary.approvals if view.verdict == "approved"]
+    said_yes = [code(view.person) for view in summary.approvals if view.verdict is Stance.APPROVED]
     yield f"Put up for review by {code(summary.applicant)}, approved by {', '.join(said_yes)}.\n"
     if summary.url:
         yield f"\nThe review: {summary.url}\n"

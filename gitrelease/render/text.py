@@ -6,10 +6,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
+
+from gitrelease.core.values import frozen
 
 _URL_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 # Controls, formatting (bidi, zero width), lone surrogates, and separators of lines and paragraphs.
@@ -110,7 +111,7 @@ _COLOURS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Paper:
     """What is written on: how wide it is, whether it takes colours, and what time it is there."""
 

@@ -7,12 +7,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from gitrelease.core.values import frozen
 from gitrelease.repo.values import GitFailed, GitUnusable, plain
 
 OLDEST = (2, 38)
@@ -57,7 +58,7 @@ class Config(Enum):
     """The user's and the machine's: for credentials, proxies, identity and keys."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ran:
     """How a command ended."""
 
@@ -100,7 +101,7 @@ def _start(
     return subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=err)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """Where a repository lies."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId
+from gitrelease.core.values import frozen
 from gitrelease.errors import CredentialsError, GitReleaseError, RaceLost
 
 EMPTY_TREE = TreeId("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
@@ -25,7 +25,7 @@ _INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _URL_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Identity:
     """Who a commit says made it. A claim, unless it is signed."""
 
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
         return BlobId(self.id)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Commit:
     """One commit, as its object has it. Its times are claims as well, and nothing is ordered by them."""
 
@@ -85,7 +85,7 @@ class Commit:
     is_signed: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Tag:
     """A tag; one without an object of its own has an empty message and no tagger."""
 
@@ -104,7 +104,7 @@ class TreeChange(NamedTuple):
     after: Entry | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RefMove:
     """A ref to move from exactly `expected` (`None`: it does not exist) to `new` (`None`: delete it)."""
 
@@ -122,7 +122,7 @@ class SignatureStatus(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Signature:
     """The signature of a commit, as `git` and `ssh-keygen` verified it."""
 
@@ -131,7 +131,7 @@ class Signature:
     fingerprint: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Conflicts:
     """The paths that both sides of a merge changed."""
 

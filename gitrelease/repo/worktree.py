@@ -7,11 +7,11 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from gitrelease.core.names import BlobId, CommitId, RefName
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, NotFound
 from gitrelease.repo.bulk import Bulk
 from gitrelease.repo.objects import BLOB_LIMIT
@@ -43,7 +43,7 @@ class InTheWay(GitReleaseError):
     code = "in-the-way"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Lying:
     """What lies below some folders of the working tree, whether git keeps it or not."""
 

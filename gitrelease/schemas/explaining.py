@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 
 from gitrelease.core.finding import Finding, Key, Problem, key_text
+from gitrelease.core.values import frozen
 from gitrelease.documents import Document, quoted
 from gitrelease.schemas.shipped import kinds, schema
 
@@ -62,7 +63,7 @@ def _checker(kind: str) -> Validator:
     return checker
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Fault:
     """One rule that a value breaks, as the library found it."""
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import PurePosixPath
 
 from gitrelease.core.finding import AllowedSecret, Finding
+from gitrelease.core.values import frozen
 from gitrelease.secrets.detectors import SHAPES, detector, measure
 
 MOST_FINDINGS = 100
@@ -97,7 +97,7 @@ _ALLOW = re.compile(r"(?:#|--)[ \t]*gitrelease:[ \t]*allow-secret(?![\w\-])[ \t]
 _ALLOW_LITERAL = b"allow-secret"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Found:
     line: int
     what: str
@@ -219,7 +219,7 @@ def _allows(data: bytes, lines: _Lines) -> dict[int, str]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Name:
     """A name that secrets go by, whose value has not come yet."""
 

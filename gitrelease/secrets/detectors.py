@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
+
+from gitrelease.core.values import frozen
 
 
 class Detector(Protocol):
@@ -78,7 +79,7 @@ def _without_the_web() -> Iterator[None]:
             del sys.modules[name]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Shape:
     """A detector, and literal texts of which its pattern cannot match without one.
 

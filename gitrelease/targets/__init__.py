@@ -8,7 +8,7 @@ anyone's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from gitrelease.core.finding import Problem
 from gitrelease.core.job import Job
 from gitrelease.core.names import ItemKey
 from gitrelease.core.plan import Digest, Outcome, TargetChange
+from gitrelease.core.values import frozen
 from gitrelease.pen import Pen
 from gitrelease.repo import Repo
 
@@ -25,7 +26,7 @@ CANNOT_RUN = "target-cannot-run"
 """What a problem is called that stands in the way of running a job, and not of holding it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Site:
     """What a target is connected with."""
 
@@ -40,7 +41,7 @@ class Site:
     """Where credentials are; they are never part of the settings."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deployed:
     """What became of each change, and the state the target was left in."""
 

@@ -15,12 +15,12 @@ import secrets
 import stat
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from gitrelease.core.plan import Digest
+from gitrelease.core.values import frozen
 from gitrelease.notes import write_note
 
 LIMIT = 64 * 1024 * 1024
@@ -55,7 +55,7 @@ class Stamp(NamedTuple):
     """When anything about the file was last changed; unlike `modified`, nobody can set it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Entry:
     """One name in a folder; what a link points to is not looked at."""
 
@@ -215,7 +215,7 @@ def _keep(folder: int) -> None:
             raise
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Known:
     """What a file was when it was last read."""
 

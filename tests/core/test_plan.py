@@ -229,7 +229,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(body=st.dictionaries(st.text(max_size=4), _VALUES, max_size=4))
 def test_what_an_engine_is_given_is_json_as_python_spells_it(body: dict[str, object]) -> None:
     """Production holds such bytes since long, and their hashes stand in every ledger."""

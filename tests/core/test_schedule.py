@@ -274,7 +274,7 @@ def field(text: str, low: int, high: int) -> set[int]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     minute=minutes,
     hour=hours,
@@ -304,7 +304,6 @@ def test_next_runs_are_those_of_a_clock_watched_minute_by_minute(
     ]
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.text(alphabet="0123456789*/?-, LW#MONFRI", max_size=30)))
 def test_no_text_is_too_strange_for_an_expression(expression: str) -> None:
     strange = Cron(expression=expression, zone=expression, start=expression, end=expression)

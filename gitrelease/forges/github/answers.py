@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, urlsplit
 
+from gitrelease.core.values import frozen
 from gitrelease.forges.github.refusals import Unreadable
 from gitrelease.forges.github.values import rows, text
 from gitrelease.repo import plain
@@ -21,7 +21,7 @@ _SECONDARY = (
 _LIMITED = frozenset({"RATE_LIMITED", "RATE_LIMIT"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Told:
     """One answer as it came; names of headers are in small letters."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from gitrelease.core.names import HEADS, BlobId, CommitId, MemberId, PackageName, branch, package_ref
 from gitrelease.core.people import Account
 from gitrelease.core.pull_request import Dismissal, PullRequest, Push, Remark, actor
 from gitrelease.core.review import Opinion, Say
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 from gitrelease.forges.github import questions
 from gitrelease.forges.github.activity import Activity
@@ -22,7 +23,7 @@ _DECISIVE = {"APPROVED": Say.APPROVE, "CHANGES_REQUESTED": Say.REJECT}
 _MOST_PAGES = 50
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Request:
     """Somebody asked somebody to review."""
 
@@ -32,7 +33,7 @@ class Request:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Seen:
     """A pull request as GitHub has it now, with what `PullRequest` has no place for."""
 

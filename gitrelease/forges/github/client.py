@@ -11,13 +11,14 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from random import uniform
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
+from gitrelease.core.values import frozen
 from gitrelease.errors import CredentialsError, GitReleaseError
 from gitrelease.forges.github.answers import Told, limited_until, next_page
 from gitrelease.forges.github.refusals import (
@@ -65,14 +66,14 @@ _SECONDARY = (
 _INJECTING = Lock()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Token:
     """A token that somebody made: a person's, or the GITHUB_TOKEN of a workflow."""
 
     value: str = field(repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class App:
     """A GitHub App, which makes tokens for itself with its private key."""
 
@@ -83,7 +84,7 @@ class App:
 Credentials = Token | App
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Time:
     """Where the client knows the time from, and how it waits."""
 
@@ -92,7 +93,7 @@ class Time:
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Answered:
     """An answer of GraphQL: what could be answered, and beside it the errors of what could not."""
 

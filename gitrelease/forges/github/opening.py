@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gitrelease.core.values import frozen
 from gitrelease.errors import Refused, UsageError
 from gitrelease.forges.github.client import App, Client, Credentials, Time, Token
 from gitrelease.forges.github.refusals import NoCredentials
@@ -30,7 +30,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _KEY_LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """A repository on some GitHub."""
 
