@@ -41,7 +41,7 @@ from gitrelease.reading.sources import (
     refusal,
 )
 from gitrelease.reading.standing import read_standings
-from gitrelease.reading.tasks import Malformed, open_task_refs
+from gitrelease.reading.tasks import Makers, Malformed, open_task_refs
 from gitrelease.reading.trees import item_entries_at, read_manifest, read_states
 
 
@@ -143,7 +143,7 @@ def _out_of_order(desk: Desk, now: Situation) -> list[Finding]:
         if review.package in merged or now.ledger.has(review.package):
             continue
         try:
-            faults = judge_branch(desk.repo, desk.forge, now.ground, review).package.faults
+            faults = judge_branch(desk.repo, Makers(forge=desk.forge), now.ground, review).package.faults
         except NoManifest:
             continue  # said already
         except GitReleaseError as wrong:

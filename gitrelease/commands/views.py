@@ -297,11 +297,14 @@ def _wanted_packages(
         if shown := _merged_summary(desk, now, merged):
             add(shown)
     known = set(found)
+    # Who made the tasks is read off their commits: to ask the forge takes a request for each package, and whoever
+    # decides by a package, or views this one, asks.
+    makers = Makers(forge=desk.forge)
     for review in desk.forge.reviews(now.workspace):
         if review.package in known:
             continue
         try:
-            add(summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review)))
+            add(summarize(desk, now, judge_branch(desk.repo, makers, now.ground, review)))
         except GitReleaseError:
             continue  # a branch that holds no manifest is no package; `gitrelease check` says what is wrong
     return [one for one in found.values() if one is not None]
