@@ -188,6 +188,7 @@ ENTRY = ArchiveEntry(
     head=commit(2),
     log=commit(3),
     message="done",
+    recorded={"number": 7},
 )
 OPINION: dict[str, object] = {
     "apiVersion": "gitrelease/v1",

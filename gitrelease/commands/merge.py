@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.closing import ClosedThere, refuse_closed, settle
 from gitrelease.commands.refusals import HeldUnapproved, NoSuchPackage
-from gitrelease.core.names import CommitId, PackageName, branch
+from gitrelease.core.names import CommitId, PackageName, branch, package_ref
 from gitrelease.core.package import Reason, unexpected
-from gitrelease.core.review import Verdict
-from gitrelease.core.status import Status, status_of
+from gitrelease.core.review import Review, Verdict
+from gitrelease.core.status import Status, closed_as, status_of
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.errors import Exit, Refused
@@ -38,10 +39,33 @@ class MergeResult:
 def gate(desk: Desk, package: PackageName) -> MergeResult:
     """Say whether a package is approved, and merge it if it is and the workspace merges by itself.
 
+    A package that somebody closed on the forge is settled, and refused.
+
     Nobody is asked for a right: `gate` runs where nobody sits, in CI, and brings about only what people who may
     have decided by approving. Whoever calls it chooses nothing (decision 7).
     """
-    return until_first(lambda: merge_if_approved(desk, package))
+
+    def attempt() -> MergeResult:
+        try:
+            return merge_if_approved(desk, package)
+        except ClosedThere as there:
+            _settle(desk, there.review)
+            raise
+
+    return until_first(attempt)
+
+
+def _settle(desk: Desk, review: Review) -> None:
+    """Settle what was closed on the forge, if whoever calls is somebody who could write that down; else sync does."""
+    now = desk.situation()
+    who = desk.forge.whoami(now.workspace).member
+    done = None if who is None else settle(desk, now, review, who)
+    if done is not None:
+        closed, judged = done
+        desk.report(judged, closed.status)
+    elif (settlement := closed_as(review)) is not None:
+        judged = judge_branch(desk.repo, desk.forge, now.ground, review)
+        desk.report(judged, Status(str(settlement)))
 
 
 def merge(desk: Desk, package: PackageName) -> MergeResult:
@@ -101,9 +125,11 @@ def _merged_before(desk: Desk, now: Situation, package: PackageName) -> MergeRes
 
 
 def _judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
-    review = desk.forge.find(package, now.workspace)
-    if review is None:
-        became = now.archive.outcome(package)
+    became = now.archive.outcome(package)
+    review = desk.forge.find(package, now.workspace, also_gone=became is None)
+    if review is not None:
+        refuse_closed(review)
+    if review is None or package_ref(package) not in now.refs:
         if became is not None:
             raise Refused(
                 f"{package} is {became.status}", hint="make a new package with `gitrelease release`"

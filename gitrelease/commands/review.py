@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.closing import ClosedThere, refuse_closed, settle
 from gitrelease.commands.merge import MergeResult, merge_if_approved, open_status
 from gitrelease.commands.refusals import NoSuchPackage
 from gitrelease.commands.release import check_reviewer
@@ -57,10 +58,13 @@ def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
         raise Refused(f"{package} is merged already", hint="`gitrelease package view` shows how far it is")
     if now.ledger.receipt.is_open and now.ledger.receipt.package == package:
         raise Refused(f"{package} is being released", hint="`gitrelease rollback` goes back once it is")
-    review = desk.forge.find(package, now.workspace)
-    if review is not None and review.is_open:
-        return review
     became = now.ledger.holdings.summary(package) or now.archive.outcome(package)
+    review = desk.forge.find(package, now.workspace, also_gone=became is None)
+    if review is not None and not review.is_open:
+        refuse_closed(review)
+    # One that ended otherwise, as by being merged into another branch, can still be taken back.
+    if review is not None and (review.is_open or became is None):
+        return review
     if became is not None:
         raise Refused(f"{package} is {became.status}", hint="make a new package with `gitrelease release`")
     raise NoSuchPackage(package)
@@ -113,13 +117,24 @@ def _still_judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
 def reject(desk: Desk, package: PackageName, *, message: str) -> Said:
     """Say no, and close the package; its tasks are pending again."""
     refuse_secrets(message)
-    return until_first(lambda: _close(desk, package, Say.REJECT, message))
+    return until_first(lambda: _close_or_settle(desk, package, Say.REJECT, message))
 
 
 def revoke(desk: Desk, package: PackageName, *, message: str = "") -> Said:
     """Take an unreleased package back; its tasks are pending again."""
     refuse_secrets(message)
-    return until_first(lambda: _close(desk, package, Say.REVOKE, message))
+    return until_first(lambda: _close_or_settle(desk, package, Say.REVOKE, message))
+
+
+def _close_or_settle(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
+    """Close a package, or settle what somebody closed on the forge before: that stands, whoever wants otherwise."""
+    try:
+        return _close(desk, package, say, message)
+    except ClosedThere as there:
+        now = desk.situation()
+        action = Action.APPROVE if say is Say.REJECT else Action.REVOKE_OWN
+        settle(desk, now, there.review, desk.allowed(action, now.workspace))
+        return _close(desk, package, say, message)
 
 
 def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:

@@ -12,6 +12,7 @@ from time import monotonic, sleep
 
 from gitrelease.commands import Desk, SigningMissing
 from gitrelease.commands.applying import Applied, begin, refuse, take_over
+from gitrelease.commands.closing import Closed, settle_all
 from gitrelease.commands.runner import Shift, TakenOver, WorkOrder
 from gitrelease.commands.views import summarize
 from gitrelease.core.finding import Severity
@@ -158,7 +159,8 @@ def _sync(desk: Desk, request: SyncRequest, done: list[Applied]) -> SyncResult:
             sleep(0.02 * races)
             continue
         if made is None:
-            return _report(desk, now, done)
+            closed, notes = settle_all(desk, now, shift.member)
+            return _report(desk, now, done, closed=closed, notes=notes)
         races = 0
         done.append(made)
         if made.work is Work.RETRY:
@@ -419,7 +421,15 @@ def _promise(work: Work, package: PackageName | None) -> Applied:
     return Applied(work=work, package=package, status=Status.MERGED, results=())
 
 
-def _report(desk: Desk, now: Situation, done: Sequence[Applied], *, is_dry_run: bool = False) -> SyncResult:
+def _report(
+    desk: Desk,
+    now: Situation,
+    done: Sequence[Applied],
+    *,
+    closed: Sequence[Closed] = (),
+    notes: Sequence[str] = (),
+    is_dry_run: bool = False,
+) -> SyncResult:
     """Say what was done, and what is left that sync does not touch."""
     packages = tuple(
         PackageSync(
@@ -431,7 +441,7 @@ def _report(desk: Desk, now: Situation, done: Sequence[Applied], *, is_dry_run: 
         )
         for one in done
         if one.package is not None
-    )
+    ) + tuple(PackageSync(name=one.package, status=one.status, reasons=(one.why,)) for one in closed)
     settings = now.ledger.workspace.targets
     found = deviations(now.ledger, desk.connect, settings)
     waiting = tuple(_why_not(merged) for merged in now.merged if not merged.is_approved)
@@ -444,6 +454,7 @@ def _report(desk: Desk, now: Situation, done: Sequence[Applied], *, is_dry_run: 
         behind=tuple((one.name, item) for one in found for item in one.behind),
         foreign=tuple((one.name, path) for one in found for path in one.foreign),
         unreachable=tuple((one.name, one.unreachable) for one in found if one.unreachable is not None),
+        notes=tuple(notes),
         is_dry_run=is_dry_run,
     )
 

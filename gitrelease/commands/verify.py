@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from gitrelease.archiving import read_archive
 from gitrelease.commands import Desk
-from gitrelease.core.ledger import Event, Holding
+from gitrelease.core.ledger import Event, ForgeKind, Holding
 from gitrelease.core.names import (
     ARCHIVE,
     DEPLOY,
@@ -322,7 +322,13 @@ class _Present:
         if self.since is not None and (tip is None or not self.desk.repo.is_first_parent(self.since, tip)):
             self.since, self.released, self.signatures = None, frozenset(), 0
         if tip is not None:
-            walk = Settlements(repo=self.desk.repo, workspaces=self.workspaces, tip=tip, since=self.since)
+            walk = Settlements(
+                repo=self.desk.repo,
+                workspaces=self.workspaces,
+                tip=tip,
+                by_forge=self.past.forge is ForgeKind.GITHUB,
+                since=self.since,
+            )
             yield from walk.faults()
             self.released |= walk.released
             self.signatures += walk.signatures

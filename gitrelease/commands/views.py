@@ -24,6 +24,7 @@ from gitrelease.core.status import (
     Summary,
     SummaryItem,
     approval_views,
+    closed_as,
     reasons_text,
     startup_of,
     status_of,
@@ -56,8 +57,14 @@ def _claimed(who: MemberId) -> Person:
 def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = False) -> Summary:
     """Show a package that the ledger does not know yet."""
     review, verdict, manifest = judged.review, judged.verdict, judged.package.manifest
+    settlement = None if is_merged else closed_as(review)
     status = status_of(
-        event=None, outcomes=(), settlement=None, is_merged=is_merged, review=review, verdict=verdict
+        event=None,
+        outcomes=(),
+        settlement=settlement,
+        is_merged=is_merged,
+        review=review,
+        verdict=verdict,
     )
     by_item = {task.item: task for task in judged.tasks}
     # Where the record does not bear out what the manifest says of somebody, that is shown as a claim.
@@ -90,7 +97,7 @@ def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = F
         reviewers=tuple(person_of(now.workspace, who) for who in asked),
         approvals=counted,
         uncounted=uncounted,
-        missing=reasons_text(verdict.missing),
+        missing=() if settlement else reasons_text(verdict.missing),
         reasons=reasons_text(verdict.reasons),
         status=status,
         purpose=str(manifest.purpose),
@@ -334,6 +341,9 @@ def find_package(desk: Desk, now: Situation, package: PackageName) -> Summary:
         return summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, review))
     if became := now.archive.outcome(package):
         return became
+    gone = desk.forge.find(package, now.workspace, also_gone=True)
+    if gone is not None and closed_as(gone) is not None:
+        return summarize(desk, now, judge_branch(desk.repo, desk.forge, now.ground, gone))
     raise NoSuchPackage(package)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 
 from gitrelease.core.fields import Fields
@@ -52,6 +53,9 @@ class ArchiveEntry:
     head: CommitId | None = None
     log: CommitId | None = None
     message: str = ""
+    recorded: Mapping[str, object] = field(default_factory=dict)
+    """What the forge recorded, where somebody closed the package there: then the entry is not on the word of who
+    wrote it (`core/pull_request.py`)."""
 
     @property
     def heads(self) -> tuple[CommitId, ...]:
@@ -99,6 +103,7 @@ def entry_document(entry: ArchiveEntry) -> dict[str, object]:
             }
             for task in entry.tasks
         ],
+        **({"recorded": dict(entry.recorded)} if entry.recorded else {}),
     }
 
 
@@ -113,6 +118,7 @@ def parse_entry(value: Mapping[str, object]) -> ArchiveEntry:
         head=None if head is None else CommitId(head),
         log=None if log is None else CommitId(log),
         message=top.text("message"),
+        recorded={name: value for name, _, value in top.inside("recorded").entries()},
         tasks=tuple(
             SettledTask(
                 id=task_id(task.text("id")),

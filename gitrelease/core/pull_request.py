@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 
+from gitrelease.core.archive import Settlement
 from gitrelease.core.fields import Fields, Malformed
 from gitrelease.core.names import BlobId, CommitId, PackageName, RefName, package_name
 from gitrelease.core.people import Account, Actor, Person
-from gitrelease.core.review import Opinion, Review, Say
+from gitrelease.core.review import Closing, Opinion, Review, Say
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 
@@ -74,6 +75,7 @@ class PullRequest:
     retargeted: tuple[datetime, ...] = ()
     """When its base was changed."""
     closed_by: Account | None = None
+    """Who closed it without merging it; None while it is open, and when it was merged."""
     merged_as: CommitId | None = None
     """The commit of the main branch that merging it made, as far as the server recorded such a merge."""
     tasks: Mapping[RefName, tuple[Push, ...]] = field(default_factory=dict)
@@ -91,17 +93,45 @@ def review_of(pull: PullRequest, workspace: Workspace, *, main: str, content: Co
         main: the name of the main branch.
         content: gives what a commit holds of the package.
     """
+    authors = _authors(pull, workspace, content)
     return Review(
         package=pull.package,
         head=pull.head,
-        authors=_authors(pull, workspace, content),
+        authors=authors,
         opinions=tuple(sorted(_opinions(pull, workspace, content), key=lambda one: one.at)),
         is_open=pull.is_open,
         url=pull.url,
         fault=_fault(pull, main),
         records_merges=True,
         merged_as=pull.merged_as,
+        closing=_closing(pull, authors, workspace),
     )
+
+
+def _closing(pull: PullRequest, authors: Iterable[Actor], workspace: Workspace) -> Closing | None:
+    """Say who closed a pull request; by their number, so also who is no member is known as its author."""
+    by = pull.closed_by
+    if pull.is_open or by is None:
+        return None
+    known = {author.person.github_id for author in authors}
+    return Closing(by=actor(by, workspace), is_author=not by.is_bot and by.id is not None and by.id in known)
+
+
+def closing_fault(pull: PullRequest, settlement: Settlement) -> str | None:
+    """Say why what was recorded of a pull request does not bear out that its package was closed so.
+
+    What each push brought is not asked here, as only a clone that has them all could tell.
+    """
+    by = pull.closed_by
+    if pull.is_open or by is None or pull.merged_as is not None:
+        return f"the pull request {pull.number} was not closed"
+    pushed = {push.by.id for push in pull.pushes}
+    is_known = by.id is not None and not by.is_bot
+    if settlement is Settlement.REVOKED and not (is_known and by.id in {pull.opened_by.id, *pushed}):
+        return f"the pull request {pull.number} was closed by {by.login}, who made none of it"
+    if settlement is Settlement.REJECTED and is_known and by.id == pull.opened_by.id:
+        return f"the pull request {pull.number} was closed by {by.login}, who opened it"
+    return None
 
 
 @frozen

@@ -57,6 +57,15 @@ class Opinion:
 
 
 @frozen
+class Closing:
+    """Somebody closed a review by the forge's own means, without merging it."""
+
+    by: Actor
+    is_author: bool
+    """Whether it was one of those whom the forge recorded as the authors of the package."""
+
+
+@frozen
 class Review:
     """Everything a forge knows about the review of one package. Facts only; `evaluate` judges them."""
 
@@ -76,6 +85,8 @@ class Review:
     """Whether the forge keeps a record of its own of what was merged how; plain git has none."""
     merged_as: CommitId | None = None
     """The commit that merging the package made, by that record."""
+    closing: Closing | None = None
+    """Who closed it on the forge; None while it is open, when it was merged, and where closing is a settlement."""
 
     @property
     def asked(self) -> tuple[MemberId, ...]:

@@ -61,6 +61,16 @@ def conclusion(outcomes: Iterable[OutcomeStatus]) -> Status:
     return Status.SUCCESSFUL if all(outcome.is_fine for outcome in outcomes) else Status.FAILED
 
 
+def closed_as(review: Review | None) -> Settlement | None:
+    """Say as what a package is to be settled whose review somebody closed on the forge itself (design 4).
+
+    Whatever is wrong with a pull request as the review of its package keeps it from closing the package, too.
+    """
+    if review is None or review.closing is None or review.fault is not None:
+        return None
+    return Settlement.REVOKED if review.closing.is_author else Settlement.REJECTED
+
+
 def status_of(
     *,
     event: Event | None,

@@ -119,8 +119,18 @@ class Forge(Protocol):
     def reviews(self, workspace: Workspace) -> Sequence[Review]:
         """Give everything known about every package that has a branch, in one answer."""
 
-    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
-        """Ask again for everything known about one package; None when it has no branch."""
+    def find(self, package: PackageName, workspace: Workspace, *, also_gone: bool = False) -> Review | None:
+        """Ask again for everything known about one package; None when it has no branch.
+
+        With `also_gone` a forge that remembers what had a branch is asked also then.
+        """
+
+    def closed(self, is_over: Callable[[PackageName], bool]) -> Sequence[PackageName]:
+        """Name the packages that people may have closed by the forge's own means, past gitrelease.
+
+        `find` says of each whether it was. Those that have no branch any more are named as far as `is_over` does not
+        say that all is known about them.
+        """
 
     def record(self, review: Review, tasks: Mapping[RefName, CommitId]) -> Mapping[str, object]:
         """Give what only this forge knows of a review and of who made its tasks, for the receipt to keep.

@@ -75,6 +75,10 @@ class LocalForge:
         """Leave the workspace as it is: plain git knows no teams."""
         return workspace
 
+    def closed(self, is_over: Callable[[PackageName], bool]) -> Sequence[PackageName]:  # noqa: ARG002
+        """Name none: whoever closes a package on plain git settles it with the same push."""
+        return ()
+
     def record(
         self,
         review: Review,  # noqa: ARG002
@@ -102,7 +106,13 @@ class LocalForge:
         packages = [_package(ref) for ref in refs if ref.startswith(PACKAGE)]
         return [self._review(name, refs, workspace) for name in packages if name is not None]
 
-    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
+    def find(
+        self,
+        package: PackageName,
+        workspace: Workspace,
+        *,
+        also_gone: bool = False,  # noqa: ARG002
+    ) -> Review | None:
         """Read one package branch and its log."""
         refs = self._repo.refs()
         return self._review(package, refs, workspace) if package_ref(package) in refs else None

@@ -62,7 +62,13 @@ class PushedForge(LocalForge):
         found = [self.find(package_name(name), workspace) for name in names]
         return [review for review in found if review is not None]
 
-    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
+    def find(
+        self,
+        package: PackageName,
+        workspace: Workspace,
+        *,
+        also_gone: bool = False,  # noqa: ARG002
+    ) -> Review | None:
         """Read one package branch and its log."""
         repo, refs = self._pushed
         head, log = refs.get(package_ref(package)), refs.get(review_ref(package))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gitrelease.archiving import entry_of, number_bytes, read_number, read_summary
 from gitrelease.core.archive import ArchiveEntry, Settlement, number_path, outcome_path
 from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName
+from gitrelease.core.pull_request import closing_fault, parse_pull_request
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.broken import Broken
@@ -24,6 +25,8 @@ class Settlements:
     workspaces: Sequence[Workspace]
     """Every workspace that anybody could have settled something under, the first one first."""
     tip: CommitId
+    by_forge: bool = False
+    """Whether a forge with accounts knows by itself who pushes; then only what runners write has to be signed."""
     since: CommitId | None = None
     """The entry after which to begin; None goes through all of it."""
     released: set[PackageName] = field(default_factory=set)
@@ -81,7 +84,7 @@ class Settlements:
             yield self._bad(
                 f"{what} is not how an archive begins: it holds something, or something came before"
             )
-        if not signed[commit.id]:
+        if not signed[commit.id] and not self.by_forge:
             yield self._bad(f"{what} was made by nobody who was ever a member")
 
     def _entry(
@@ -92,9 +95,9 @@ class Settlements:
         changes: tuple[TreeChange, ...],
         signed: Mapping[CommitId, set[MemberId]],
     ) -> Iterator[Broken]:
-        if not signed[commit.id]:
-            yield self._bad(f"{what} was made by nobody who was ever a member")
         entry = entry_of(commit)
+        if not signed[commit.id] and not (self.by_forge and entry.settlement is not Settlement.RELEASED):
+            yield self._bad(f"{what} was made by nobody who was ever a member")
         if signed[commit.id] and entry.by not in signed[commit.id]:
             yield self._bad(
                 f"{what} says it is by {entry.by}, and is by {', '.join(sorted(signed[commit.id]))}"
@@ -105,6 +108,8 @@ class Settlements:
             self.released.add(entry.package)
             if not any(self._is_runner(member) for member in signed[commit.id]):
                 yield self._bad(f"{what} says that {entry.package} was released, and was made by no runner")
+        if entry.recorded and (fault := _not_recorded(entry)) is not None:
+            yield self._bad(f"{what} says that {entry.package} was {entry.settlement}, and {fault}")
         expected = self._files(entry, before, commit)
         for change in changes:
             if change.path not in expected:
@@ -135,3 +140,11 @@ class Settlements:
             ):
                 raise GitReleaseError(f"it keeps no word on {entry.package}, which was {entry.settlement}")
         return files
+
+
+def _not_recorded(entry: ArchiveEntry) -> str | None:
+    """Say why what a forge recorded does not bear out what an entry says."""
+    pull = parse_pull_request(entry.recorded)
+    if (pull.package, pull.head) != (entry.package, entry.head) or entry.settlement is None:
+        return f"keeps what was recorded of {pull.package} at {pull.head:.7}"
+    return closing_fault(pull, entry.settlement)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gitrelease.core.archive import Settlement
 from gitrelease.core.fields import Malformed
 from gitrelease.core.names import BlobId, CommitId, NameRefused, PackageName, branch
 from gitrelease.core.people import Account
@@ -17,11 +18,13 @@ from gitrelease.core.pull_request import (
     Push,
     Recorded,
     Remark,
+    closing_fault,
     parse_pull_request,
     pull_request_document,
     review_of,
 )
 from gitrelease.core.review import Review, Say, evaluate
+from gitrelease.core.status import closed_as
 from gitrelease.core.workspace import Role, Rule, Team, Workspace
 from tests.core.proposals import HEAD, NOON, OTHER_PLAN, PLAN, proposed, workspace
 
@@ -220,6 +223,46 @@ def test_who_is_in_a_team_has_its_roles_and_answers_for_it() -> None:
     assert approved_by(pull(remark("dev-2")), resolved) == ["dev-2"]
     assert made.with_teams({}).members == made.members
     assert resolved.with_teams({"@org/leads": people}).members == resolved.members
+
+
+@pytest.mark.parametrize(
+    ("by", "settlement", "denied"),
+    [
+        (account("dev-1"), Settlement.REVOKED, Settlement.REJECTED),
+        (account("dep-1"), Settlement.REJECTED, Settlement.REVOKED),
+        (account("dev-2"), Settlement.REJECTED, Settlement.REVOKED),
+        (Account(id=4711, login="dev-1-on-github"), Settlement.REJECTED, Settlement.REVOKED),
+        (GHOST, Settlement.REJECTED, Settlement.REVOKED),
+        (BOT, Settlement.REJECTED, Settlement.REVOKED),
+    ],
+)
+def test_how_a_package_was_closed_is_known_by_who_closed_it(
+    by: Account, settlement: Settlement, denied: Settlement
+) -> None:
+    closed = pull(is_open=False, closed_by=by)
+    assert closed_as(review(closed)) is settlement
+    assert closing_fault(closed, settlement) is None
+    assert closing_fault(closed, denied) is not None
+    assert closed_as(review(replace(closed, base="dev"))) is None
+    assert closed_as(review(replace(closed, is_same_repository=False))) is None
+
+
+def test_who_pushed_more_than_an_update_is_an_author_who_revokes() -> None:
+    moves = (push(), push("dep-1", at=1, after=SAME), push("dep-2", at=2, after=ELSE))
+    closed = pull(is_open=False, pushes=moves, head=ELSE)
+    assert closed_as(review(replace(closed, closed_by=account("dep-1")))) is Settlement.REJECTED
+    assert closed_as(review(replace(closed, closed_by=account("dep-2")))) is Settlement.REVOKED
+
+
+def test_what_is_open_or_was_merged_was_not_closed() -> None:
+    for one in (
+        pull(),
+        pull(closed_by=account("dep-1")),
+        pull(is_open=False),
+        pull(is_open=False, merged_as=ELSE),
+    ):
+        assert closed_as(review(one)) is None
+        assert closing_fault(one, Settlement.REJECTED) == "the pull request 7 was not closed"
 
 
 def test_who_made_a_task_is_who_pushed_its_branch() -> None:

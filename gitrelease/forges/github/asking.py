@@ -109,7 +109,7 @@ class Asking:
             pushes=pushes,
             remarks=tuple(self._remarks(node, number_, events, pushes)),
             retargeted=tuple(_times(events, "BaseRefChangedEvent")),
-            closed_by=None if is_open or merged_at is not None else _closer(events),
+            closed_by=_closer(events) if text(node, "state") == "CLOSED" and merged_at is None else None,
             merged_as=self._merged_as(node, merged_at, main=main),
         )
         return Seen(
@@ -118,11 +118,15 @@ class Asking:
             merged_at=merged_at,
         )
 
-    # All that are open.
+    # All that are open, or closed.
 
     def open(self) -> Iterator[Value]:
         """Give every open pull request of the repository, fifty in one answer."""
         return self._pulls(questions.OPEN, {}, doing="list the open pull requests")
+
+    def closed(self) -> Iterator[Value]:
+        """Give the pull requests that were closed without being merged, what changed last first."""
+        return self._pulls(questions.CLOSED, {}, doing="list the closed pull requests")
 
     def _pulls(self, query: str, more: Mapping[str, str], *, doing: str) -> Iterator[Value]:
         after: str | None = None
@@ -291,9 +295,10 @@ def _dismissals(events: Iterable[Value]) -> dict[int, tuple[str, Dismissal]]:
     return found
 
 
-def _closer(events: Iterable[Value]) -> Account | None:
+def _closer(events: Iterable[Value]) -> Account:
+    """Say who closed a pull request last: nobody who is known, where there is no word of it."""
     closed = list(_of_kind(events, "ClosedEvent"))
-    return graph_account(closed[-1], "actor") if closed else None
+    return graph_account(closed[-1] if closed else None, "actor")
 
 
 def _requests(events: Iterable[Value]) -> Iterator[Request]:

@@ -53,6 +53,8 @@ from gitrelease.forges.github.values import (
 from gitrelease.pen import Pen
 from gitrelease.repo import RefMove, Repo
 
+_ALL_KNOWN = 50
+"""After so many closed packages in a row about which all is known, older ones are not looked at."""
 _REVOKED = "revoked"
 _STANDING = "standing"
 
@@ -102,6 +104,8 @@ class GithubForge:
         self._seen: dict[PackageName, Seen] = {}
         self._numbered: dict[PackageName, int] = {}
         self._teams: dict[str, tuple[Account, ...]] = {}
+        self._none_gone: frozenset[PackageName] | None = None
+        """The packages that had branches when no other was found that was closed; while those do, none is."""
 
     @property
     def kind(self) -> ForgeKind:
@@ -178,20 +182,14 @@ class GithubForge:
         What this says is for lists. It leaves out what takes a request for each package: whether those who approved
         may still write, and who pushed a branch on which nothing points at more than one push.
         """
-        heads = {
-            name: CommitId(tip)
-            for ref, tip in self._repo.refs().items()
-            if ref.startswith(PACKAGE) and (name := _package(ref)) is not None
-        }
+        heads = self._heads()
         if not heads:
             return []
         main = self._main()
         found: dict[PackageName, Review] = {}
         for node in self._asking.open():
-            ref = RefName(HEADS + text(node, "headRefName"))
-            name = _package(ref) if ref.startswith(PACKAGE) else None
-            is_ours = at(node, "isCrossRepository") is False
-            if name is None or name not in heads or not is_ours:
+            name = _package_of(node)
+            if name is None or name not in heads:
                 continue
             if name in found and text(node, "baseRefName") != main:
                 continue
@@ -201,6 +199,40 @@ class GithubForge:
             if (review := self.find(name, workspace)) is not None:
                 found[name] = review
         return [found[name] for name in sorted(found)]
+
+    def _heads(self) -> dict[PackageName, CommitId]:
+        """List the package branches."""
+        return {
+            name: CommitId(tip)
+            for ref, tip in self._repo.refs().items()
+            if ref.startswith(PACKAGE) and (name := _package(ref)) is not None
+        }
+
+    def closed(self, is_over: Callable[[PackageName], bool]) -> Sequence[PackageName]:
+        """Name the packages with a branch and no open pull request, and those of closed ones without a branch."""
+        heads = self._heads().keys()
+        is_open = {_package_of(node) for node in self._asking.open()} if heads else set()
+        found = [name for name in sorted(heads) if name not in is_open]
+        if self._none_gone == heads:
+            return found
+        gone = list(dict.fromkeys(self._gone(heads, is_over)))
+        self._none_gone = frozenset(heads) if not gone else None
+        return [*found, *gone]
+
+    def _gone(
+        self, heads: Collection[PackageName], is_over: Callable[[PackageName], bool]
+    ) -> Iterator[PackageName]:
+        main = self._main()
+        known = 0
+        for node in self._asking.closed():
+            name = _package_of(node)
+            if name is None or name in heads or text(node, "baseRefName") != main or is_over(name):
+                known += 1
+                if known == _ALL_KNOWN:
+                    return
+                continue
+            known = 0
+            yield name
 
     def _read_cheaply(self, name: PackageName, node: Value, head: CommitId, main: str) -> Seen:
         """Read a pull request without asking who pushed its branch, where there was one push as far as one can see.
@@ -229,14 +261,14 @@ class GithubForge:
         tip = self._repo.tip(branch(main))
         return len(parents) == 1 and tip is not None and self._repo.is_ancestor(parents[0], tip)
 
-    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
+    def find(self, package: PackageName, workspace: Workspace, *, also_gone: bool = False) -> Review | None:
         """Ask for everything about one package: its pull request, who pushed its branch, and who may still write."""
         self._workspace = workspace
         main = self._main()
         tip = self._repo.tip(branch(main))
         is_merged = tip is not None and self._repo.tree_entry(tip, manifest_path(package)) is not None
         head = self._repo.tip(package_ref(package))
-        if head is None and not is_merged:
+        if head is None and not is_merged and not also_gone:
             return None
         seen = self._asking.find(package, main=main, is_merged=is_merged)
         if seen is None:
@@ -448,6 +480,13 @@ class GithubForge:
                 self._say(f"the account {account} is gone, and is not asked to review")
         logins = list(known.values())
         saying.request_reviews(self._client, number_, logins, self._say)
+
+
+def _package_of(node: Value) -> PackageName | None:
+    """Say of which package a pull request may be the review; one from a fork is of none."""
+    ref = RefName(HEADS + text(node, "headRefName"))
+    is_ours = ref.startswith(PACKAGE) and at(node, "isCrossRepository") is False
+    return _package(ref) if is_ours else None
 
 
 def _package(ref: RefName) -> PackageName | None:

@@ -63,6 +63,17 @@ query($owner: String!, $name: String!, $after: String) {{
 }}{_pull(50)}"""
 """All open pull requests, fifty in one answer."""
 
+CLOSED = f"""
+query($owner: String!, $name: String!, $after: String) {{
+  {_OF_REPOSITORY} {{
+    nameWithOwner
+    pullRequests(
+      states: [CLOSED], first: 50, after: $after, orderBy: {{field: UPDATED_AT, direction: DESC}}
+    ) {{ {_PAGED} nodes {{ isCrossRepository baseRefName headRefName }} }}
+  }}
+}}"""
+"""What was closed without being merged, the last change first."""
+
 MORE_REVIEWS = f"""
 query($owner: String!, $name: String!, $number: Int!, $after: String) {{
   {_OF_REPOSITORY} {{ pullRequest(number: $number) {{ reviews(first: 100, after: $after) {_REVIEWS} }} }}

@@ -1,0 +1,152 @@
+"""Packages that people closed on the forge itself: they are settled as it recorded that (design 4).
+
+Whoever settles one decides nothing: the forge says that it was closed and by whom, and is asked just before. To be
+closed is no right that gitrelease could grant or keep: GitHub lets everybody close who may write (decision 12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gitrelease.commands import TRIES, Desk
+from gitrelease.commands.views import summarize
+from gitrelease.core.archive import ArchiveEntry, Settlement
+from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName, branch, package_ref
+from gitrelease.core.review import Review
+from gitrelease.core.status import Status, closed_as
+from gitrelease.errors import GitReleaseError, RaceLost, Refused
+from gitrelease.reading.judging import Judged, NoManifest, judge_branch
+from gitrelease.reading.situation import Situation
+from gitrelease.repo import RefMove
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """A package that was settled because somebody had closed it on the forge."""
+
+    package: PackageName
+    status: Status
+    why: str
+
+
+class ClosedThere(Refused):
+    """Somebody closed the package on the forge itself, and nobody has settled it yet."""
+
+    code = "closed-there"
+
+    def __init__(self, review: Review, settlement: Settlement) -> None:
+        super().__init__(
+            f"{review.package} is {settlement}: {closer_text(review)}",
+            hint=f"`gitrelease sync`, or `package revoke {review.package}`, gives its tasks back for another package",
+        )
+        self.review = review
+
+
+def closer_text(review: Review) -> str:
+    """Say who closed a review where."""
+    who = "somebody unknown" if review.closing is None else review.closing.by.person.id
+    if who is None and review.closing is not None:
+        person = review.closing.by.person
+        who = "an account that is gone" if person.github_id is None else f"{person.name}, who is no member,"
+    return f"{who} closed {review.url or 'its pull request'}"
+
+
+def refuse_closed(review: Review) -> None:
+    """Refuse to go on with a package that somebody closed on the forge."""
+    if (settlement := closed_as(review)) is not None:
+        raise ClosedThere(review, settlement)
+
+
+def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Closed, Judged] | None:
+    """Settle a package whose review was closed, as the forge has it at this moment.
+
+    Its head goes into the archive and its branch goes away, so that its tasks are pending again. Whoever opens the
+    pull request again at the same moment has no branch any more that could be merged, and the name is used.
+
+    Args:
+        desk: what commands work with.
+        now: how things stand.
+        review: what the forge said last.
+        by: whose entry it is.
+
+    Raises:
+        RaceLost: something moved meanwhile; ask the forge again.
+    """
+    package = review.package
+    settlement = closed_as(review)
+    is_on_main = any(one.name == package for one in now.merged) or now.ledger.has(package)
+    if settlement is None or is_on_main or now.ledger.receipt.package == package:
+        return None
+    # Somebody may have brought back the branch of a package that was settled before: that stays as it was.
+    before = now.archive.outcome(package)
+    judged = judge_branch(desk.repo, desk.forge, now.ground, review)
+    outcome = before or replace(summarize(desk, now, judged), status=Status(str(settlement)), missing=())
+    entry = ArchiveEntry(
+        by=by,
+        package=package,
+        settlement=Settlement(str(outcome.status)),
+        head=review.head,
+        message=closer_text(review),
+        recorded={} if before else desk.forge.record(review, {}),
+    )
+    archive = now.archive.extended(desk.pen, entry, outcome=outcome)
+    main = branch(now.ledger.main)
+    moves = [RefMove(ref=main, new=now.main, expected=now.main)]
+    tip = now.refs.get(package_ref(package))
+    if tip is not None:
+        moves.append(RefMove(ref=package_ref(package), new=None, expected=tip))
+        if tip != review.head:
+            # Nobody has reviewed what was pushed after the closing, and nothing is lost all the same.
+            later = replace(entry, head=CommitId(tip), recorded={})
+            archive = replace(now.archive, tip=archive).extended(desk.pen, later, outcome=outcome)
+    moves.append(RefMove(ref=ARCHIVE, new=archive, expected=now.archive.tip))
+    desk.repo.push(moves)
+    return Closed(package=package, status=outcome.status, why=entry.message), judged
+
+
+def settle_all(desk: Desk, now: Situation, by: MemberId) -> tuple[list[Closed], list[str]]:
+    """Settle every package that was closed on the forge; what cannot be settled now comes back with the reason.
+
+    Production is none of its business, so nothing that goes wrong here fails a sync: the next one tries again.
+    """
+    done: list[Closed] = []
+    notes: list[str] = []
+    merged = {one.name for one in now.merged}
+    archive, ledger = now.archive, now.ledger
+
+    def is_over(name: PackageName) -> bool:
+        return name in merged or ledger.has(name) or archive.outcome(name) is not None
+
+    try:
+        names = desk.forge.closed(is_over)
+    except GitReleaseError as failed:
+        return [], [f"whether packages were closed on the forge cannot be seen: {failed.message}"]
+    for name in names:
+        if name in merged:
+            continue
+        try:
+            now, made = _settled(desk, now, name, by)
+        except NoManifest:
+            continue  # it is no package, whatever its branch was called
+        except GitReleaseError as failed:
+            notes.append(f"{name} is closed on the forge, and cannot be settled: {failed.message}")
+            continue
+        done += [made] if made is not None else []
+    return done, notes
+
+
+def _settled(desk: Desk, now: Situation, name: PackageName, by: MemberId) -> tuple[Situation, Closed | None]:
+    """Settle one package, if it is closed; whenever somebody was first, all is looked at and asked again."""
+    for tries in range(TRIES):
+        review = desk.forge.find(name, now.workspace, also_gone=True)
+        if review is None or closed_as(review) is None:
+            return now, None
+        try:
+            made = settle(desk, now, review, by)
+        except RaceLost:
+            if tries == TRIES - 1:
+                raise
+            now = desk.look()
+            continue
+        return (now, None) if made is None else (desk.look(), made[0])
+    return now, None
