@@ -7,12 +7,14 @@ that does not hold is listed; nothing that somebody pushed ends the walk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from gitrelease.archiving import read_archive
 from gitrelease.commands import Desk
+from gitrelease.core.content import Held
 from gitrelease.core.ledger import Event, ForgeKind, Holding
 from gitrelease.core.names import (
     ARCHIVE,
@@ -23,13 +25,18 @@ from gitrelease.core.names import (
     ItemKey,
     PackageName,
     RefName,
+    TreeId,
     branch,
     release_tag,
 )
+from gitrelease.core.package import unexpected
+from gitrelease.core.people import Actor
 from gitrelease.core.plan import Digest, stem_of
+from gitrelease.core.review import Review
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, TargetSettings, Workspace, authorize
-from gitrelease.errors import Exit
+from gitrelease.errors import Exit, GitReleaseError
+from gitrelease.forges import Forge
 from gitrelease.reading.accounting import items_of
 from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import mappings_of, read_deployable
@@ -39,10 +46,14 @@ from gitrelease.reading.production import drift
 from gitrelease.reading.relay import relay
 from gitrelease.reading.replay import Past
 from gitrelease.reading.settlements import Settlements
-from gitrelease.reading.situation import fold
-from gitrelease.reading.trees import guarded_difference, held, read_states
+from gitrelease.reading.situation import Merged, fold, packages_beyond
+from gitrelease.reading.trees import difference_of, guarded_difference, held, read_manifest, read_states
 from gitrelease.repo import Tag
 
+Answer = TypeVar("Answer")
+
+_AWAY = frozenset({"credentials", "github-unavailable", "rate-limited"})
+"""The codes of errors after which a forge need not be asked about anything else."""
 _OFFLINE = "git"
 """The type of target whose state a clone has: only that can be compared without a network."""
 
@@ -60,6 +71,15 @@ class Checked:
 
 
 @frozen
+class Unchecked:
+    """A package that is merged and waits for sync, and whose review only the forge has, which could not be asked."""
+
+    package: PackageName
+    merge: CommitId
+    why: str
+
+
+@frozen
 class VerifyResult:
     """What was found out about the whole chain of releases."""
 
@@ -73,16 +93,20 @@ class VerifyResult:
     since: CommitId | None = None
     """The receipt at which this clone was found to be in order before, where what came before it was not looked
     at again."""
+    unchecked: tuple[Unchecked, ...] = ()
+    """What can be checked only where the forge can be asked, or after sync has recorded what it says."""
 
     @property
     def ok(self) -> bool:
-        """Whether everything holds."""
+        """Whether everything holds that could be checked."""
         return not self.broken
 
     @property
     def exit(self) -> Exit:
         """What the exit code says (design 8)."""
-        return Exit.DONE if self.ok else Exit.REFUSED
+        if not self.ok:
+            return Exit.REFUSED
+        return Exit.WAITING if self.unchecked else Exit.DONE
 
 
 def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
@@ -144,7 +168,7 @@ def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
     if since_last and not broken:
         keep(desk.repo, present.milestone())
     result = _result(desk, desk.root or first, past, broken, signatures=present.signatures)
-    return replace(result, since=since)
+    return replace(result, since=since, unchecked=tuple(present.unchecked))
 
 
 def _first(desk: Desk, tip: CommitId, broken: list[Broken]) -> CommitId:
@@ -179,6 +203,49 @@ def _result(
     )
 
 
+class NotAsked(GitReleaseError):
+    """A forge could not be asked about a package."""
+
+    code = "not-asked"
+
+
+@dataclass(kw_only=True)
+class _FarForge:
+    """A forge that may be out of reach. Whatever keeps it from answering leaves a package unchecked, not broken."""
+
+    forge: Forge
+    away: GitReleaseError | None = None
+    """Why it need not be asked again."""
+
+    def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        if self.away is not None:
+            raise NotAsked(self.away.message)
+        try:
+            return ask()
+        except GitReleaseError as failed:
+            if failed.code in _AWAY:
+                self.away = failed
+            raise NotAsked(failed.message) from failed
+
+    def resolved(self, workspace: Workspace) -> Workspace:
+        """Resolve the teams; where nobody can tell who is in them, nothing can be judged."""
+        try:
+            return self._ask(lambda: self.forge.resolved(workspace))
+        except NotAsked as failed:
+            self.away = failed
+            return workspace
+
+    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
+        """Ask for everything known about one package."""
+        return self._ask(lambda: self.forge.find(package, workspace))
+
+    def authors(
+        self, branches: Mapping[RefName, CommitId], workspace: Workspace
+    ) -> Mapping[RefName, Sequence[Actor]]:
+        """Say who pushed each of these branches."""
+        return self._ask(lambda: self.forge.authors(branches, workspace))
+
+
 @dataclass(kw_only=True)
 class _Present:
     """The refs as they are now, beside what the past says."""
@@ -194,6 +261,8 @@ class _Present:
     """What the archive says was released, as far as it was looked at."""
     seen: Mapping[RefName, CommitId] = field(default_factory=dict)
     """The branches of production that were found to hold what the ledger says, where they stood then."""
+    unchecked: list[Unchecked] = field(default_factory=list)
+    """The packages of which only the forge knows whether they are approved, where it could not be asked."""
     workspaces: list[Workspace] = field(init=False)
     """Every workspace that anybody could have settled something under, the first one first."""
 
@@ -230,22 +299,24 @@ class _Present:
             return
         main = CommitId(self.refs[self._main])
         past, repo = self.past, self.desk.repo
+        merged: Sequence[Merged]
         try:
-            merged, approved, workspace = fold(
-                repo,
-                self.desk.forge,
-                self._ledger(),
-                main,
-                workspace=past.effective,
-                archive=read_archive(repo, self.refs),
-                refs=self.refs,
-            )
-            self.workspaces.append(workspace)
+            merged, approved = self._merged(main)
         except MALFORMED as wrong:
             yield Broken(promise=1, ref=self._main, why=f"its packages cannot be judged: {wrong}")
             merged, approved = [], past.tree
+        waiting: dict[str, Held | None] = {}
         for one in merged:
             if one.is_approved:
+                continue
+            if one.trouble is not None and one.trouble.code == NotAsked.code:
+                brought = self._brought(one)
+                if isinstance(brought, str):
+                    why = f"{one.merge:.7} merged {one.name}, which is not what its manifest says: {brought}"
+                    yield Broken(promise=1, ref=self._main, why=why)
+                    continue
+                waiting |= brought
+                self.unchecked.append(Unchecked(package=one.name, merge=one.merge, why=one.trouble.message))
                 continue
             verdict = one.judged.verdict if one.judged else None
             reasons = (*verdict.reasons, *verdict.missing) if verdict else (one.trouble,)
@@ -260,9 +331,42 @@ class _Present:
             changed.pop(path, None)
             if now != right:
                 changed[path] = now
+        # Whether the bytes that wait are approved nobody can tell here; that a package brought them, anybody can.
+        changed = {path: now for path, now in changed.items() if path not in waiting or waiting[path] != now}
         for path, now in sorted(changed.items()):
             what = "lacks" if now is None else "holds"
             yield Broken(promise=1, ref=self._main, why=f"{what} {path} as nobody approved it")
+
+    def _merged(self, main: CommitId) -> tuple[Sequence[Merged], TreeId]:
+        """Judge what the main branch holds beyond the ledger; give what is approved with it."""
+        if not packages_beyond(self.desk.repo, self._ledger(), main):
+            return [], self.past.tree
+        forge = self.desk.forge
+        merged, approved, workspace = fold(
+            self.desk.repo,
+            forge if self.past.forge is ForgeKind.LOCAL else _FarForge(forge=forge),
+            self._ledger(),
+            main,
+            workspace=self.past.effective,
+            archive=read_archive(self.desk.repo, self.refs),
+            refs=self.refs,
+        )
+        self.workspaces.append(workspace)
+        return merged, approved
+
+    def _brought(self, one: Merged) -> Mapping[str, Held | None] | str:
+        """Say what a package brought that cannot be judged here; or what is wrong with it by itself."""
+        repo = self.desk.repo
+        try:
+            read = read_manifest(repo, one.merge, one.name)
+        except GitReleaseError as wrong:
+            return wrong.message
+        if read is None:
+            return "it holds none"
+        planned = read[1].difference(read[0])
+        if faults := unexpected(planned, difference_of(repo.diff(one.before, one.merge))):
+            return faults[0].message
+        return {path: after for path, (_, after) in planned.items()}
 
     def _ledger(self) -> Ledger:
         past = self.past

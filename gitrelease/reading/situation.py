@@ -8,6 +8,7 @@ before it (design 4, "effective workspace").
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from gitrelease.archiving import Archive, read_archive
 from gitrelease.core.archive import Settlement
@@ -25,6 +26,7 @@ from gitrelease.core.names import (
     task_ref,
 )
 from gitrelease.core.package import Reason
+from gitrelease.core.review import Review
 from gitrelease.core.status import Status
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
@@ -32,7 +34,7 @@ from gitrelease.errors import GitReleaseError
 from gitrelease.forges import Forge
 from gitrelease.reading.judging import Ground, Judged, judge_merged
 from gitrelease.reading.ledger import Ledger, read_ledger
-from gitrelease.reading.tasks import belongs, highest_numbers
+from gitrelease.reading.tasks import Authors, belongs, highest_numbers
 from gitrelease.reading.trees import guarded_difference, read_workspace
 from gitrelease.repo import Repo, TreeChange
 
@@ -47,6 +49,16 @@ class MainRewritten(GitReleaseError):
     """The main branch does not go on from what was applied of it, so what was merged when cannot be known."""
 
     code = "main-rewritten"
+
+
+class Reviewing(Authors, Protocol):
+    """What has to be asked of a forge to judge what was merged."""
+
+    def resolved(self, workspace: Workspace) -> Workspace:
+        """Give a workspace whose teams are resolved."""
+
+    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
+        """Ask for everything known about one package."""
 
 
 @frozen
@@ -151,7 +163,7 @@ def _check_goes_on(repo: Repo, ledger: Ledger, main: CommitId) -> None:
 
 def fold(
     repo: Repo,
-    forge: Forge,
+    forge: Reviewing,
     ledger: Ledger,
     main: CommitId,
     *,
@@ -176,7 +188,7 @@ def fold(
     approved = ledger.tree
     workspace = forge.resolved(workspace)
     merged = []
-    for name, merge, before in _beyond(repo, ledger, main):
+    for name, merge, before in packages_beyond(repo, ledger, main):
         ground = Ground(
             approved=approved,
             workspace=workspace,
@@ -239,7 +251,9 @@ def with_package(repo: Repo, tree: TreeId, changes: Difference) -> TreeId:
     return repo.write_tree(tree, edits)
 
 
-def _beyond(repo: Repo, ledger: Ledger, main: CommitId) -> Sequence[tuple[PackageName, CommitId, CommitId]]:
+def packages_beyond(
+    repo: Repo, ledger: Ledger, main: CommitId
+) -> Sequence[tuple[PackageName, CommitId, CommitId]]:
     """List the packages that the main branch holds beyond the ledger, in first-parent order: name, merge, parent."""
     added = [
         change.path

@@ -332,6 +332,9 @@ def verified(result: VerifyResult) -> Value:
         "root": result.root,
         "rootKnown": result.is_root_known,
         "since": result.since,
+        "unchecked": [
+            {"package": one.package, "merge": one.merge, "why": one.why} for one in result.unchecked
+        ],
     }
 
 

@@ -187,6 +187,11 @@ def verified(result: VerifyResult, paper: Paper) -> str:
         f"{paper.paint('broken:', Tone.BAD)} promise {one.promise}: {clean(one.ref)}: {clean(one.why)}\n"
         for one in result.broken
     )
+    unchecked = "".join(
+        f"{paper.paint('not yet checked:', Tone.WAITING)} {clean(one.package)} ({one.merge:.7}) is merged and waits"
+        f" for sync; GitHub could not be asked: {clean(one.why)}\n"
+        for one in result.unchecked
+    )
     if result.ok:
         verdict = paper.paint("the chain of releases holds", Tone.GOOD)
     else:
@@ -210,4 +215,4 @@ def verified(result: VerifyResult, paper: Paper) -> str:
             f"{paper.paint('note:', Tone.WAITING)} that {clean(result.root)} is the trust root is only what"
             " this clone says;\nset GITRELEASE_ROOT to what `gitrelease init` printed to have it checked too"
         )
-    return page(broken, f"{verdict}\n{checked}", root)
+    return page(broken + unchecked, f"{verdict}\n{checked}", root)
