@@ -6,7 +6,7 @@ closed is no right that gitrelease could grant or keep: GitHub lets everybody cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitrelease.commands import TRIES, Desk
 from gitrelease.commands.views import summarize
@@ -14,13 +14,14 @@ from gitrelease.core.archive import ArchiveEntry, Settlement
 from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName, branch, package_ref
 from gitrelease.core.review import Review
 from gitrelease.core.status import Status, closed_as
+from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, RaceLost, Refused
 from gitrelease.reading.judging import Judged, NoManifest, judge_branch
 from gitrelease.reading.situation import Situation
 from gitrelease.repo import RefMove
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Closed:
     """A package that was settled because somebody had closed it on the forge."""
 
