@@ -1,0 +1,1 @@
+"""What nobody could verify about GitHub without GitHub: facts, and a place in a scratch repository to try them."""
