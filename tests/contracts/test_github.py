@@ -130,7 +130,7 @@ def test_somebody_opens_the_pull_request_in_between(shop: HubShop) -> None:
     assert len(there.reviewers) == len(made.manifest.reviewers)
 
 
-def test_long_words_are_cut_and_dangerous_ones_made_harmless(shop: HubShop) -> None:
+def test_p37_long_words_are_cut_and_dangerous_ones_made_harmless(shop: HubShop) -> None:
     person = shop.person("dev-1")
     made = proposal(person)
     words = Words(title="x [skip ci] " + "é" * 300, body="订" * 70_000)
