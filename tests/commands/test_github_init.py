@@ -23,6 +23,7 @@ from gitrelease.errors import Refused, UsageError
 from gitrelease.forges.github.opening import address_of, home_at
 from gitrelease.reading.ledger import receipt_of
 from gitrelease.repo import Repo as GitRepo
+from tests.github import pulls
 from tests.github.fixtures import Hub, github
 from tests.github.state import Repo, Role
 from tests.kit.git import Bench, Clone
@@ -263,6 +264,37 @@ def test_the_whole_story_on_github(town: Town) -> None:
     checked = town.says({**dev, "GITRELEASE_ROOT": begun["root"]}, "-C", "dev", "verify")
     assert (checked["ok"], checked["broken"]) == (True, [])
     assert shop.is_dir()
+
+
+@pytest.mark.long
+def test_what_is_closed_in_the_browser_the_workflows_tell_and_settle(town: Town) -> None:
+    admin, _ = town.person("adm-1"), town.folder()
+    begun = town.says(admin, "init", "shop", "--github", "acme/desk")
+    ours = {
+        "vars.GITRELEASE_ROOT": begun["root"],
+        "vars.GITRELEASE_RUNNER_EMAIL": "sync@example.org",
+        "secrets.GITRELEASE_SIGNING_KEY": town.bench.keys("sync").path.read_text(encoding="utf-8"),
+    }
+    runner = {"RUNNER_TEMP": str(town.bench.folder)}
+    dev = town.person("dev-1")
+    (town.clone(dev, "dev") / ORDERS).write_text(job_yaml("orders", version=1, note="more"), encoding="utf-8")
+    town.says(dev, "-C", "dev", "submit", "orders")
+    town.says(dev, "-C", "dev", "release", "orders", "--name", "first")
+    with town.hub.server.acting() as state:
+        (pull,) = state.pulls.values()
+        pulls.close(state, pull, state.account("dep-1").id)
+    # The gate of a workflow is no member, and leaves the archive alone.
+    head = {"github.event.pull_request.head.ref || github.event.workflow_run.head_branch": "package/first"}
+    ran, _ = town.actions("gate", runner, **ours, **head)
+    assert "first is rejected: dep-1 closed" in ran.stderr
+    assert "archive" not in [ref.rpartition("/")[2] for ref in town.server.refs()]
+    (comment,) = town.hub.server.state.comments.values()
+    assert "**`first` was rejected; its tasks await release again.**" in comment.body
+    ran, _ = town.actions("sync", runner, **ours)
+    assert (ran.returncode, "dep-1 closed" in ran.stdout) == (0, True), ran.stdout + ran.stderr
+    assert town.says(dev, "-C", "dev", "package", "view", "first")["status"] == "rejected"
+    assert [one["state"] for one in town.says(dev, "-C", "dev", "task", "list")["items"]] == ["pending"]
+    assert town.says({**dev, "GITRELEASE_ROOT": begun["root"]}, "-C", "dev", "verify")["ok"]
 
 
 # What is refused, and what is left alone.
