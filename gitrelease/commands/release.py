@@ -93,7 +93,7 @@ def _release(desk: Desk, bundle: Bundle, *, dry_run: bool) -> Released:
     chosen = _chosen(standings, bundle, who, now.workspace)
     if old := same_package(standings.packages, {one.task.commit for one in chosen}, who):
         if not dry_run:
-            _complete(desk, now, old)
+            complete(desk, now, old)
         asked = old.manifest.reviewers
         return Released(
             manifest=old.manifest, head=old.head, asked=asked, findings=(), is_dry_run=dry_run, is_old=True
@@ -214,9 +214,11 @@ def same_package(packages: Sequence[OpenPackage], tasks: set[CommitId], who: Mem
     return None
 
 
-def _complete(desk: Desk, now: Situation, old: OpenPackage) -> None:
+def complete(desk: Desk, now: Situation, old: OpenPackage) -> None:
+    """Do what a release that was cut short left undone: open the review, and ask whom nobody has asked."""
     review = desk.forge.find(old.name, now.workspace)
-    if review is None or review.is_draft:
+    # Where somebody has spoken, reviewers know of it.
+    if review is None or review.is_draft or not review.opinions:
         package = Proposed(manifest=old.manifest, manifest_id=old.manifest_id, head=old.head)
         desk.forge.propose(package, old.head, old.head, _words_for(desk, now, old.manifest))
 

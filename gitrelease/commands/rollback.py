@@ -11,6 +11,7 @@ from gitrelease.commands.refusals import HeldUnapproved, NameTaken
 from gitrelease.commands.release import (
     Released,
     check_plan,
+    complete,
     compose,
     is_taken,
     plan_items,
@@ -36,6 +37,7 @@ from gitrelease.core.workspace import Action
 from gitrelease.documents import set_version
 from gitrelease.errors import NotFound, Refused, UsageError
 from gitrelease.pen import Pen
+from gitrelease.reading.packages import OpenPackage
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.standing import item_meant, read_standings
 from gitrelease.reading.tasks import Makers, highest_numbers, open_task_refs, read_tasks, task_message
@@ -96,9 +98,7 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
         tasks = _tasks(desk, now, chosen, states, name, desk.pen)
     standings = read_standings(desk.repo, desk.forge, now)
     if old := same_package(standings.packages, {task.commit for task in tasks}, who):
-        return Released(
-            manifest=old.manifest, head=old.head, asked=old.manifest.reviewers, findings=(), is_old=True
-        )
+        return _completed(desk, now, old, dry_run=dry_run)
     package = _name(desk, now, request, [planned.item for planned in chosen])
     items = plan_items(desk, now, tasks, package)
     manifest, reviewers = compose(
@@ -126,6 +126,16 @@ def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Releas
         desk.repo.push(moves)
     head = publish(desk, now, manifest, tasks)
     return Released(manifest=manifest, head=head, asked=reviewers, findings=tuple(findings))
+
+
+def _completed(desk: Desk, now: Situation, old: OpenPackage, *, dry_run: bool) -> Released:
+    """Give the package that a run before this one made, with all that it may have left undone."""
+    if not dry_run:
+        complete(desk, now, old)
+    asked = old.manifest.reviewers
+    return Released(
+        manifest=old.manifest, head=old.head, asked=asked, findings=(), is_dry_run=dry_run, is_old=True
+    )
 
 
 def _released(desk: Desk, now: Situation, name: PackageName) -> Manifest:
@@ -252,10 +262,7 @@ def _restore(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released
         one for one in read_standings(desk.repo, desk.forge, now).packages if one.author.member == who
     ):
         if package.manifest.restores == tuple(restores):
-            asked = package.manifest.reviewers
-            return Released(
-                manifest=package.manifest, head=package.head, asked=asked, findings=(), is_old=True
-            )
+            return _completed(desk, now, package, dry_run=dry_run)
     name = package_name(request.name) if request.name else package_name(f"restore_{desk.now():%Y%m%d%H%M%S}")
     if is_taken(now, name):
         raise NameTaken(name)

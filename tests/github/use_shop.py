@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from gitrelease.commands import Desk, Prose
@@ -24,9 +26,9 @@ from gitrelease.render import pull_request, standing
 from gitrelease.repo import Repo as GitRepo
 from tests.github.call import TABLE
 from tests.github.faults import Reply
-from tests.github.fixtures import Hub
+from tests.github.fixtures import Hub, github
 from tests.github.state import Kind, Repo, Role
-from tests.kit.git import Bench, Clone
+from tests.kit.git import Bench, Clock, Clone
 from tests.kit.shop import FIRST_ITEMS, ROLES, Person, Shop, open_shop
 
 
@@ -172,13 +174,19 @@ class HubShop(Shop):
     def fresh(self, who: str) -> HubPerson:
         """Give somebody as in a new process, which remembers nothing."""
         known = self.person(who)
-        made = HubPerson(
-            id=who, clone=known.clone, bench=self.bench, root=self.root, token=known.token, url=known.url
-        )
+        made = anew(known, bench=self.bench, clone=known.clone, url=known.url)
         if "repo" in vars(known):
             known.repo.close()
         self.people[who] = made
         return made
+
+    def environ_of(self, who: str) -> dict[str, str]:
+        """Give the environment of somebody's terminal, with their token."""
+        return super().environ_of(who) | {
+            "GITHUB_API_URL": self.hub.url,
+            "GITHUB_TOKEN": self.tokens[who],
+            "GITRELEASE_GITHUB_PACE": "0",
+        }
 
     def account(self, who: str) -> int:
         """Give the number of somebody's account."""
@@ -219,6 +227,52 @@ def open_hub_shop(bench: Bench, hub: Hub, files: Mapping[str, str] | None = None
         repo=repo,
         tokens=tokens,
     )
+
+
+@contextmanager
+def poured(shop: HubShop, folder: Path) -> Iterator[HubShop]:
+    """Have a copy of a shop for a while: its GitHub as it is, with another address, and everybody's clones."""
+    old = shop.hub.server
+    shutil.copytree(old.state.folder, folder / "github", symlinks=True)
+    shutil.copytree(
+        shop.bench.folder, folder / "people", symlinks=True, ignore=shutil.ignore_patterns("home")
+    )
+    with github(folder / "github", deepcopy(old.state.clock)) as hub:
+        for name, value in vars(old.state).items():
+            if name not in {"folder", "clock"}:
+                setattr(hub.server.state, name, deepcopy(value))
+        bench = HubBench(
+            folder=folder / "people",
+            keys=shop.bench.keys,
+            clock=Clock(shop.bench.clock()),
+            hub=hub,
+            tokens=dict(shop.tokens),
+            home_repo=shop.repo,
+        )
+        made = HubShop(
+            bench=bench,
+            server=bench.server(),
+            root=shop.root,
+            signing=shop.signing,
+            hub=hub,
+            repo=shop.repo,
+            tokens=shop.tokens,
+        )
+        for who, known in shop.people.items():
+            clone = Clone(path=bench.folder / who, environ=bench.environ, clock=bench.clock)
+            clone.git("remote", "set-url", "origin", hub.server.git_url(shop.repo, shop.tokens[who]))
+            made.people[who] = anew(known, bench=bench, clone=clone, url=hub.url)
+        _list_collaborators(hub)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def anew(known: Person, *, bench: Bench, clone: Clone, url: str) -> HubPerson:
+    """Give somebody as in a new process, perhaps elsewhere."""
+    assert isinstance(known, HubPerson)
+    return HubPerson(id=known.id, clone=clone, bench=bench, root=known.root, token=known.token, url=url)
 
 
 def _list_collaborators(hub: Hub) -> None:

@@ -13,7 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,32 @@ class Ended:
         return self.code == -signal.SIGKILL
 
 
+@dataclass(kw_only=True)
+class Watch:
+    """Counts effects that are seen elsewhere than on this machine, and kills the run at the one that is asked for."""
+
+    log: Path
+    at: str
+    pid: int = 0
+
+    def kills_before(self, effect: str) -> bool:
+        """Count an effect that is about to happen; say whether it does not, as nobody is there to ask for it."""
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"{effect}\n")
+        return self._kills("before")
+
+    def kills_after(self) -> bool:
+        """Say whether nobody is told any more of the effect that was counted last."""
+        return self._kills("after")
+
+    def _kills(self, when: str) -> bool:
+        number = len(self.log.read_text(encoding="utf-8").splitlines())
+        if self.at != f"{number} {when}":
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Killer:
     """Runs the command line, and kills it where one says."""
@@ -108,9 +134,18 @@ class Killer:
         (tools / "sitecustomize.py").write_text(_STARTUP, encoding="utf-8")
 
     def run(
-        self, words: Sequence[str], *, where: Path, environ: Mapping[str, str], at: str = "never"
+        self,
+        words: Sequence[str],
+        *,
+        where: Path,
+        environ: Mapping[str, str],
+        at: str = "never",
+        watched: Callable[[Watch], object] = lambda watch: None,
     ) -> Ended:
-        """Run `gitrelease` with these words; `at` is the number of an effect and `before` or `after`."""
+        """Run `gitrelease` with these words; `at` is the number of an effect and `before` or `after`.
+
+        `watched` is told who counts, where there are effects that are seen elsewhere.
+        """
         tools = self.folder / "tools"
         log = self.folder / f"effects-{os.urandom(6).hex()}"
         log.touch()
@@ -121,16 +156,19 @@ class Killer:
             "KILL_LOG": str(log),
             "KILL_AT": at,
         }
-        ran = subprocess.run(
+        watch = Watch(log=log, at=at)
+        watched(watch)
+        with subprocess.Popen(
             [sys.executable, "-m", "gitrelease", *words],
             cwd=where,
             env=env,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=120,
-        )
+        ) as running:
+            watch.pid = running.pid
+            out, err = running.communicate(timeout=120)
         effects = tuple(log.read_text(encoding="utf-8").split())
         log.unlink()
-        return Ended(code=ran.returncode, out=ran.stdout, err=ran.stderr, effects=effects)
+        return Ended(code=running.returncode, out=out, err=err, effects=effects)

@@ -233,6 +233,11 @@ class Shop:
             self.people[who] = Person(id=who, clone=clone, bench=self.bench, root=self.root)
         return self.people[who]
 
+    def environ_of(self, who: str) -> dict[str, str]:
+        """Give the environment of somebody's terminal."""
+        del who  # on plain git it is the clone that says who it is
+        return {**self.bench.environ, "GITRELEASE_ROOT": self.root}
+
     def released(
         self, files: Mapping[str, str], *items: str, by: str = "dev-1", yes: str = "dep-1"
     ) -> PackageName:

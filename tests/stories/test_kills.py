@@ -11,8 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -111,27 +112,38 @@ class Prepared:
     killer: Killer
     scene: Scene
 
-    def copy(self, to: Path) -> Prepared:
-        """Copy the shop, server and clones, and lead the clones to the copied server."""
+    @property
+    def server(self) -> Clone:
+        """The shared repository."""
+        return Clone(path=self.folder / "server.git", environ=self.environ, clock=CLOCK)
+
+    def environ_of(self, who: str) -> dict[str, str]:
+        """Give the environment of somebody's terminal."""
+        return {**self.environ, "GITRELEASE_ROOT": self.root}
+
+    @contextmanager
+    def copied(self, to: Path) -> Iterator[Prepared]:
+        """Have a copy of the shop for a while, server and clones, and lead the clones to the copied server."""
         shutil.copytree(self.folder, to, symlinks=True)
         for clone in to.iterdir():
             if (clone / ".git").is_dir():
                 url = ["git", "config", "remote.origin.url", str(to / "server.git")]
                 subprocess.run(url, cwd=clone, check=True, env=dict(self.environ))
-        return Prepared(folder=to, environ=self.environ, root=self.root, killer=self.killer, scene=self.scene)
+        yield replace(self, folder=to)
+        shutil.rmtree(to)
 
     def play(self, *, at: str = "never") -> Ended:
         """Type the command of the scene, and be killed where it is asked for."""
         return self.killer.run(
             self.scene.words,
             where=self.folder / self.scene.who,
-            environ=dict(self.environ) | {"GITRELEASE_ROOT": self.root},
+            environ=self.environ_of(self.scene.who),
             at=at,
         )
 
     def look(self, *words: str) -> str:
         """Give what the command line shows a viewer; nobody is killed here, so it needs no process of its own."""
-        env = {**self.environ, "GITRELEASE_ROOT": self.root}
+        env = self.environ_of("view-1")
         shown = CliRunner().invoke(root, ["-C", str(self.folder / "view-1"), *words], env=env)
         assert shown.exit_code == 0, (words, shown.output, shown.exception)
         return shown.stdout
@@ -139,7 +151,7 @@ class Prepared:
     def left(self) -> object:
         """Say what a killed run left for the next one to find, by content: ids differ as times do."""
         left: dict[str, object] = {}
-        for repository in (self.folder / "server.git", self.folder / self.scene.who):
+        for repository in (self.server.path, self.folder / self.scene.who):
             clone = Clone(path=repository, environ=self.environ, clock=CLOCK)
             listed = clone.git("for-each-ref", "--format=%(refname) %(tree) %(contents)")
             left[repository.name] = re.sub(r"\b[0-9a-f]{40,}\b|(?<=\"run\": )\S+", "…", listed)
@@ -153,7 +165,7 @@ class Prepared:
 
     def state(self) -> object:
         """Say what people find afterwards, without what differs from run to run: ids, times, signs of life."""
-        server = Clone(path=self.folder / "server.git", environ=self.environ, clock=CLOCK)
+        server = self.server
         refs = server.refs()
         trees = {
             name: server.git("rev-parse", f"{name}^{{tree}}")
@@ -251,61 +263,66 @@ def test_killed_anywhere_it_ends_in_the_same_place(
     record_property: Callable[[str, object], None],
 ) -> None:
     """SIGKILL before and after every effect: the next run ends where an undisturbed one does."""
-    start = prepared(name)
-    calm = start.copy(tmp_path / "calm")
-    ended = calm.play()
-    assert ended.code == 0, ended.err
-    wanted = calm.state()
-    again = calm.play()
-    assert again.code in {0, 1}, again.err
-    assert calm.state() == wanted, "the same command again changed something"
+    kill_everywhere(prepared(name), tmp_path, record_property)
+
+
+def kill_everywhere(start: Prepared, folder: Path, record_property: Callable[[str, object], None]) -> None:
+    """Kill a scene at each of its effects, and see that the next run ends where an undisturbed one does."""
+    with start.copied(folder / "calm") as calm:
+        ended = calm.play()
+        assert ended.code == 0, ended.err
+        wanted = calm.state()
+        again = calm.play()
+        assert again.code in {0, 1}, again.err
+        assert calm.state() == wanted, "the same command again changed something"
     points = [f"{n} {when}" for n in range(1, len(ended.effects) + 1) for when in ("before", "after")]
     record_property("kill points", len(points))
     assert points
     left_before: object = None
     for point in points:
-        here = start.copy(tmp_path / point.replace(" ", "-"))
-        killed = here.play(at=point)
-        assert killed.was_killed, (point, ended.effects, killed.err)
-        left = here.left()
-        # Before an effect is nearly always where the one before it ended: what the next run does was seen then.
-        if left != left_before:
-            finished = here.play()
-            assert finished.code == 0, (point, ended.effects, finished.err)
-            assert here.state() == wanted, (point, ended.effects)
-        left_before = left
-        shutil.rmtree(here.folder)
+        with start.copied(folder / point.replace(" ", "-")) as here:
+            killed = here.play(at=point)
+            assert killed.was_killed, (point, ended.effects, killed.err)
+            left = here.left()
+            # Before an effect is nearly always where the one before it ended: what the next run does was seen then.
+            if left != left_before:
+                finished = here.play()
+                assert finished.code == 0, (point, ended.effects, finished.err)
+                assert here.state() == wanted, (point, ended.effects)
+            left_before = left
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_two_at_once(name: str, prepared: Callable[[str], Prepared], tmp_path: Path) -> None:
     """The same command twice at the same moment: it is done once, and neither run breaks anything."""
-    start = prepared(name)
-    calm = start.copy(tmp_path / "calm")
-    assert calm.play().code == 0
-    wanted = calm.state()
-    both = start.copy(tmp_path / "both")
-    twin = both.folder / "twin"
-    shutil.copytree(both.folder / both.scene.who, twin, symlinks=True)
-    env = dict(both.environ) | {
-        "GITRELEASE_ROOT": both.root,
-        "PYTHONPATH": str(Path(__file__).parent.parent.parent),
-    }
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "gitrelease", *both.scene.words],
-            cwd=where,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for where in (both.folder / both.scene.who, twin)
-    ]
-    ends = [(process.communicate(timeout=120), process.returncode) for process in running]
-    codes = sorted(code for _, code in ends)
-    assert codes[0] == 0, ends
-    assert codes[1] in {0, 1, 3}, ends
-    shutil.rmtree(twin)
-    assert both.state() == wanted, ends
+    play_twice_at_once(prepared(name), tmp_path)
+
+
+def play_twice_at_once(start: Prepared, folder: Path) -> None:
+    """Play a scene, and play it twice at once: people find the same afterwards."""
+    with start.copied(folder / "calm") as calm:
+        assert calm.play().code == 0
+        wanted = calm.state()
+    with start.copied(folder / "both") as both:
+        who = both.scene.who
+        twin = both.folder / "twin"
+        shutil.copytree(both.folder / who, twin, symlinks=True)
+        env = both.environ_of(who) | {"PYTHONPATH": str(Path(__file__).parent.parent.parent)}
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-m", "gitrelease", *both.scene.words],
+                cwd=where,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for where in (both.folder / who, twin)
+        ]
+        ends = [(process.communicate(timeout=120), process.returncode) for process in running]
+        codes = sorted(code for _, code in ends)
+        assert codes[0] == 0, ends
+        assert codes[1] in {0, 1, 3}, ends
+        shutil.rmtree(twin)
+        assert both.state() == wanted, ends

@@ -332,7 +332,10 @@ class GithubForge:
         ref = package_ref(name)
         told = words()  # before anything is done: it may fail
         self._repo.push([RefMove(ref=ref, new=commit, expected=replaces)])
-        made = saying.open_pull(self._client, head=ref.removeprefix(HEADS), base=self._main(), words=told)
+        # What was begun before may be there; else GitHub is asked to open it, and says so where somebody was faster.
+        head, base = ref.removeprefix(HEADS), self._main()
+        there = None if replaces is None else saying.open_pull_of(self._client, head=head, base=base)
+        made = there or saying.open_pull(self._client, head=head, base=base, words=told)
         self._seen.pop(name, None)
         opened_by = number(made, "user", "id")
         asked = {number(one, "id") for one in rows(made, "requested_reviewers")}

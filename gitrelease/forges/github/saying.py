@@ -75,7 +75,7 @@ def open_pull(client: Client, *, head: str, base: str, words: Words) -> Value:
     doing = f"open the pull request of {head}"
 
     def find() -> Value | None:
-        return next(iter(_open_pulls(client, head=head, base=base)), None)
+        return open_pull_of(client, head=head, base=base)
 
     def send() -> Value:
         try:
@@ -89,6 +89,11 @@ def open_pull(client: Client, *, head: str, base: str, words: Words) -> Value:
     if number(made, "number") is None:
         raise Unreadable(f"GitHub opened a pull request of {head} and does not say which")
     return made
+
+
+def open_pull_of(client: Client, *, head: str, base: str) -> Value | None:
+    """Find the open pull request of a branch."""
+    return next(_open_pulls(client, head=head, base=base), None)
 
 
 def _open_pulls(client: Client, *, head: str, base: str) -> Iterator[Value]:
