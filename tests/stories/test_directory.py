@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.errors import Exit, GitReleaseError
 from gitrelease.targets.directory import MARKER
+from tests.github.fixtures import github
+from tests.github.use_shop import open_hub_shop
 from tests.kit.git import Bench
 from tests.kit.kill import Ended, Killer
 from tests.kit.shop import FIRST_ITEMS, Shop, job_yaml, open_shop, script_yaml
@@ -60,22 +63,40 @@ def run(shop: Shop, who: str, *words: str, at: str = "never") -> Ended:
     """Type a command."""
     shop.person(who)
     killer = Killer(folder=shop.bench.folder / "killer")
-    env = dict(shop.bench.environ) | {"GITRELEASE_ROOT": shop.root}
-    return killer.run(words, where=shop.bench.folder / who, environ=env, at=at)
+    return killer.run(words, where=shop.bench.folder / who, environ=shop.environ_of(who), at=at)
+
+
+def brought_in_line(shop: Shop) -> Shop:
+    """Give the shop its folder, and have everything deployed there."""
+    folder_of(shop).mkdir()
+    (folder_of(shop) / MARKER).touch()
+    shop.person("sync").sync()
+    return shop
 
 
 @pytest.fixture
 def yard(bench: Bench) -> Iterator[Shop]:
     """A shop whose production is a folder, in line."""
     shop = open_shop(bench, FIRST_ITEMS, targets=TARGET, lease=1)
-    folder_of(shop).mkdir()
-    (folder_of(shop) / MARKER).touch()
-    shop.person("sync").sync()
-    yield shop
+    yield brought_in_line(shop)
     shop.close()
 
 
-def test_from_submit_to_production(yard: Shop) -> None:
+@pytest.fixture(params=["plain", pytest.param("github", marks=pytest.mark.long)])
+def anywhere(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """Such a shop on plain git, and on GitHub."""
+    with ExitStack() as stack:
+        if request.param == "github":
+            hub = stack.enter_context(github(bench.folder / "github"))
+            shop: Shop = open_hub_shop(bench, hub, targets=TARGET)
+        else:
+            shop = open_shop(bench, FIRST_ITEMS, targets=TARGET)
+        stack.callback(shop.close)
+        yield brought_in_line(shop)
+
+
+def test_from_submit_to_production(anywhere: Shop) -> None:
+    yard = anywhere
     package = yard.released(orders("again") | LATE, "orders", "late")
     production = held(yard)
     assert list(production) == [HELD, "scripts/08/late.json", CLEAN]

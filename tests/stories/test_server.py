@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import sleep
 
@@ -20,6 +21,8 @@ from gitrelease.commands.verify import verify
 from gitrelease.core.names import package_name
 from gitrelease.core.workspace import NotAllowed
 from gitrelease.errors import Exit
+from tests.github.fixtures import github
+from tests.github.use_shop import open_hub_shop
 from tests.kit.git import Bench, Clone
 from tests.kit.shop import FIRST_ITEMS, Shop, job_yaml, open_shop, script_yaml, workspace_yaml
 from tests.kit.targets import push_to_main
@@ -44,20 +47,22 @@ def gitrelease(where: Path, environ: dict[str, str], *words: str) -> subprocess.
 # Every verb works unchanged.
 
 
-@pytest.fixture(params=["plain", "guarded"])
-def either(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Shop]:
-    """A shop on a plain server, and one on a server that defends itself."""
-    made = open_shop(bench, FIRST_ITEMS)
-    try:
+@pytest.fixture(params=["plain", "guarded", pytest.param("github", marks=pytest.mark.long)])
+def anywhere(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """A shop on a plain server, on a server that defends itself, and on GitHub."""
+    with ExitStack() as stack:
+        if request.param == "github":
+            made: Shop = open_hub_shop(bench, stack.enter_context(github(bench.folder / "github")))
+        else:
+            made = open_shop(bench, FIRST_ITEMS)
+        stack.callback(made.close)
         if request.param == "guarded":
             make_server(made.server.path, environ=bench.environ)
         yield made
-    finally:
-        made.close()
 
 
-def test_the_whole_story_is_the_same_on_a_server_that_defends_itself(either: Shop) -> None:
-    shop = either
+def test_the_whole_story_is_the_same_everywhere(anywhere: Shop) -> None:
+    shop = anywhere
     dana, devi, runner = shop.person("dev-1"), shop.person("dep-1"), shop.person("sync")
     assert [str(one.work) for one in runner.sync().other] == ["baseline"]
     # Submitted together, superseded, taken back.
@@ -104,7 +109,7 @@ def test_the_whole_story_is_the_same_on_a_server_that_defends_itself(either: Sho
     assert [str(one.status) for one in shop.person("sync-2").sync().packages] == []
     dana.desk.look()
     assert verify(dana.desk).broken == ()
-    assert sorted(shop.refs()) == [
+    assert [ref for ref in sorted(shop.refs()) if not ref.startswith("refs/pull/")] == [
         "refs/heads/archive",
         "refs/heads/deploy/main",
         "refs/heads/main",
