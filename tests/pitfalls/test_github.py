@@ -305,6 +305,37 @@ def test_p31_who_takes_over_a_name_takes_over_nothing_else(common: HubShop) -> N
     state.accounts[old.id] = old
 
 
+def test_p13_what_nobody_has_heard_of_yet_is_no_approval(common: HubShop) -> None:
+    """Reviews of new kinds, and by nobody, by nobody's number, or by what is no user."""
+    pull = offer(common, "odd-words")
+    account = {"__typename": "User", "login": "dep-1", "databaseId": common.account("dep-1")}
+    given: dict[str, object] = {
+        "state": "APPROVED",
+        "submittedAt": "2026-11-20T23:00:00Z",
+        "fullDatabaseId": "7",
+        "commit": {"oid": pull.head_sha},
+        "author": account,
+    }
+    nodes: list[object] = [
+        {**given, "state": "BLESSED"},
+        {**given, "author": None},
+        {**given, "author": {"__typename": "EnterpriseUserAccount", "login": "dep-1"}},
+        {**given, "author": {**account, "databaseId": None}},
+        {**given, "submittedAt": None},
+        None,
+    ]
+    odd = answer(
+        nodes,
+        len(nodes),
+        number=pull.number,
+        headRefOid=pull.head_sha,
+        headRefName=pull.head_ref,
+        author=None,
+    )
+    common.hub.server.faults.add("graphql", odd)
+    assert refused(common, "odd-words").approvals == ()
+
+
 @pytest.mark.long
 def test_p33_every_way_in_asks_who_it_is(common: HubShop) -> None:
     """An account that may write, and is no member, changes nothing, neither in git nor on GitHub."""
