@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from gitrelease.commands import Desk
@@ -62,9 +63,9 @@ def compare(
         item: only what this means: `kind/name`, a name, or something like one.
         only_counts: leave out the text of the differences, as far as counting goes without it; that is much quicker.
     """
-    now = desk.look()
-    authorize(None, Action.LOOK, now.workspace)
     wanted = {after} if before is None else {before, after}
+    now = _look(desk, wanted)
+    authorize(None, Action.LOOK, now.workspace)
     for package in wanted:
         _check_released(now, package)
     released = _find_releases(now.ledger, wanted)
@@ -76,6 +77,19 @@ def compare(
         items=tuple(items),
         other_paths=tuple(others),
     )
+
+
+def _look(desk: Desk, wanted: Collection[PackageName]) -> Situation:
+    """Say how things stand; the server is asked only about what this clone does not know to be released.
+
+    What was released never changes, so that to compare it again takes no network.
+    """
+    with suppress(GitReleaseError):
+        now = desk.situation()
+        for package in wanted:
+            _check_released(now, package)
+        return now
+    return desk.look()
 
 
 def package_diff(desk: Desk, package: PackageName, item: str | None = None) -> Comparison:

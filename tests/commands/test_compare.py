@@ -11,6 +11,7 @@ from gitrelease.commands.compare import compare
 from gitrelease.core.compare import ItemComparison
 from gitrelease.core.names import ItemKey, PackageName, item_key, package_name
 from gitrelease.errors import NotFound
+from gitrelease.repo import Unreachable
 from tests.kit.shop import Shop, job_yaml
 
 ORDERS, CLEAN = item_key("job/orders"), item_key("script/clean")
@@ -77,3 +78,14 @@ def test_releases_are_found_however_long_ago(shop: Shop) -> None:
     assert (back.from_version, back.to_version) == (4, 2)
     with pytest.raises(NotFound, match="there is no release"):
         compare(desk, before=None, after=package_name("never_20260101000000"))
+
+
+def test_what_this_clone_knows_to_be_released_is_compared_without_the_server(shop: Shop) -> None:
+    one = release(shop, "one", {SQL: "SELECT 5;\n"}, "script/clean")
+    other = release(shop, "other", {SQL: "SELECT 6;\n"}, "script/clean")
+    dev = shop.person("dev-1")
+    known = compare(dev.desk, before=one, after=other)  # its clone has not seen the other one yet
+    dev.clone.git("remote", "set-url", "origin", "/nowhere")
+    assert compare(dev.desk, before=one, after=other) == known
+    with pytest.raises(Unreachable):
+        compare(dev.desk, before=None, after=package_name("third"))
