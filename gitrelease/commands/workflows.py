@@ -23,7 +23,8 @@ _SETUP = """\
       - uses: actions/setup-python@42375524e23c412d93fb67b49958b491fce71c38 # v5.4.0
         with:
           python-version: "3.11"
-      - run: python -m pip install "gitrelease[github]==@VERSION@"
+      # Isolated: else a pip.py in the checkout would be run.
+      - run: python -I -m pip install "gitrelease[github]==@VERSION@"
 """
 
 # The whole history, and credentials that git finds: gitrelease fetches by itself, and refuses a shallow clone.
@@ -104,8 +105,6 @@ jobs:
 {_CHECKOUT}{_SETUP}      - env:
           BRANCH: ${{{{ github.event.pull_request.head.ref || github.event.workflow_run.head_branch }}}}
           GITHUB_TOKEN: ${{{{ github.token }}}}
-          # Needed only where workspace.yaml names teams, which the token of a workflow cannot see.
-          GITRELEASE_GITHUB_TOKEN: ${{{{ secrets.GITRELEASE_GITHUB_TOKEN }}}}
           GITRELEASE_ROOT: ${{{{ vars.GITRELEASE_ROOT }}}}
         # 3 says that people still have to approve, and that is no failure.
         run: gitrelease gate -- "${{BRANCH#package/}}" || test "$?" -eq 3
@@ -156,8 +155,6 @@ jobs:
           fi
       - env:
           GITHUB_TOKEN: ${{{{ github.token }}}}
-          # Needed only where workspace.yaml names teams, which the token of a workflow cannot see.
-          GITRELEASE_GITHUB_TOKEN: ${{{{ secrets.GITRELEASE_GITHUB_TOKEN }}}}
           GITRELEASE_ROOT: ${{{{ vars.GITRELEASE_ROOT }}}}
         run: gitrelease sync
 """

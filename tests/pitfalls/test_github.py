@@ -123,6 +123,25 @@ def test_p1_an_approval_does_not_follow_the_branch(common: HubShop) -> None:
     assert why_not(refused(common, "follows")) == ["it was given to other content"]
 
 
+def test_p1_what_comes_back_is_not_what_was_approved_in_between(common: HubShop) -> None:
+    """Somebody approves the page of one content while another is there; later both are pushed once more."""
+    pull = offer(common, "back")
+    shown = pull.head_sha
+    dev = common.person("dev-1").clone
+    other = push_other_words(common, "back")
+    other = dev.git(
+        "commit-tree", f"{other}^{{tree}}", "-p", shown, "-m", "Release"
+    )  # GitHub knows what is below
+    dev.push(f"{other}:refs/heads/package/back", force=True)
+    with common.hub.server.acting() as acting:
+        reviews.give_review(acting, pull_of(common, "back"), common.account("dep-1"), "APPROVE", commit=shown)
+    for head in (shown, other):
+        dev.push(f"{head}:refs/heads/package/back", force=True)
+    assert why_not(refused(common, "back")) == [
+        f"it is by dep-1, who said so of {shown:.7}, which the branch did not hold any more"
+    ]
+
+
 def test_p2_p13_neither_authors_nor_bots_approve(common: HubShop) -> None:
     """GitHub keeps only who opened a pull request from approving it; here a bot opened it, and another approves."""
     pull = offer(common, "own-work", by="adm-1")

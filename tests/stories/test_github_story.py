@@ -84,6 +84,7 @@ def main(shop: HubShop) -> str:
     return shop.refs()["refs/heads/main"]
 
 
+@pytest.mark.long
 def test_from_a_job_file_to_production_and_back(shop: HubShop) -> None:
     state = shop.hub.server.state
     done(shop, "sync", "sync")

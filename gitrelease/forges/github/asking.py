@@ -314,12 +314,13 @@ def _misplaced(review: Value, given_at: datetime, pushes: Sequence[Push]) -> str
     Somebody who looks at a page while others push approves what the page shows. GitHub notes the commit of that
     page, and may move its note to a later head (P1): so a note of something older or unknown is a doubt, one of
     what the branch held then or of a later push is none, and what counts is always what the branch held then.
+    What was there before and comes back later is older: that page was looked at, and not what came in between.
     """
     noted = commit(review, "commit", "oid")
     if noted is None:
         return "said so of a commit that is gone"
     before = [push for push in pushes if push.at < given_at]
-    later = {push.after for push in pushes if push.at >= given_at}
+    later = {push.after for push in pushes if push.at >= given_at} - {push.after for push in before}
     if not before or noted == before[-1].after or noted in later:
         return None
     return f"said so of {noted:.7}, which the branch did not hold any more"
