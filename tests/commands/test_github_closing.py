@@ -310,6 +310,20 @@ def test_no_other_pull_request_settles_ours(shop: HubShop) -> None:
 
 
 @pytest.mark.long
+def test_what_strangers_close_hides_nothing(shop: HubShop) -> None:
+    made = proposed(shop)
+    shop.hub.fork(shop.repo, "stranger")
+    close(shop, "dep-1")
+    drop_branch(shop, "dep-1")
+    for _ in range(51):
+        other = shop.hub.open(shop.repo, "stranger", "stranger:package/first")
+        with shop.hub.server.acting() as state:
+            pulls.close(state, state.pulls[other.id], state.account("stranger").id)
+    assert [status for _, status, _ in outcomes(synced(shop))] == ["rejected"]
+    assert kept(shop, made.head)
+
+
+@pytest.mark.long
 def test_what_was_retargeted_and_closed_is_taken_back_by_its_applicant(shop: HubShop) -> None:
     proposed(shop)
     main = shop.refs()["refs/heads/main"]

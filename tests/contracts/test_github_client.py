@@ -416,6 +416,8 @@ def test_nothing_heavy_is_loaded_before_the_first_request() -> None:
         ("ssh://git@ssh.github.com:443/acme/desk.git", "github.com", "acme/desk"),
         ("git@git.example.org:acme/a.b_c-d", "git.example.org", "acme/a.b_c-d"),
         ("http://127.0.0.1:8080/acme/desk.git", "127.0.0.1:8080", "acme/desk"),
+        ("https://github.com:443/acme/desk.git", "github.com", "acme/desk"),
+        ("https://github.com/octo_acme/desk.git", "github.com", "octo_acme/desk"),
     ],
 )
 def test_where_a_remote_leads(url: str, host: str, slug: str) -> None:

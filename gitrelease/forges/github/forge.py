@@ -55,6 +55,8 @@ from gitrelease.repo import RefMove, Repo
 
 _ALL_KNOWN = 50
 """After so many closed packages in a row about which all is known, older ones are not looked at."""
+_OTHERS = 1000
+"""After so many closed pull requests that are no packages of ours, older ones are not looked at."""
 _REVOKED = "revoked"
 _STANDING = "standing"
 
@@ -223,16 +225,20 @@ class GithubForge:
         self, heads: Collection[PackageName], is_over: Callable[[PackageName], bool]
     ) -> Iterator[PackageName]:
         main = self._main()
-        known = 0
+        known = others = 0
         for node in self._asking.closed():
             name = _package_of(node)
-            if name is None or name in heads or text(node, "baseRefName") != main or is_over(name):
+            if (
+                name is None or text(node, "baseRefName") != main
+            ):  # anybody can open and close those of a fork
+                others += 1
+            elif name in heads or is_over(name):
                 known += 1
-                if known == _ALL_KNOWN:
-                    return
-                continue
-            known = 0
-            yield name
+            else:
+                known = 0
+                yield name
+            if known == _ALL_KNOWN or others == _OTHERS:
+                return
 
     def _read_cheaply(self, name: PackageName, node: Value, head: CommitId, main: str) -> Seen:
         """Read a pull request without asking who pushed its branch, where there was one push as far as one can see.

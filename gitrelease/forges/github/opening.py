@@ -25,7 +25,8 @@ _PUBLIC = "github.com"
 _PUBLIC_API = "https://api.github.com"
 _NAMES = {"www.github.com": _PUBLIC, "ssh.github.com": _PUBLIC}
 _SCP = re.compile(r"(?:[^@/:]+@)?([^/:]+):(?!//)(.+)")
-_SLUG = re.compile(r"/*([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_.-]+?)(?:\.git)?/*")
+# With `_`, as accounts that a company manages have it.
+_SLUG = re.compile(r"/*([A-Za-z0-9][A-Za-z0-9_-]*)/([A-Za-z0-9_.-]+?)(?:\.git)?/*")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _KEY_LIMIT = 64 * 1024
 
@@ -49,7 +50,7 @@ def place_of(url: str) -> Place | None:
             return None
         if split.scheme not in {"https", "http", "ssh", "git+ssh"}:
             return None
-        is_usual = port is None or split.scheme in {"ssh", "git+ssh"}
+        is_usual = port in {None, {"https": 443, "http": 80}.get(split.scheme, port)}
         path = split.path
         host = host if is_usual else f"{host}:{port}"
     elif scp := _SCP.fullmatch(url):
