@@ -28,7 +28,7 @@ from gitrelease.commands.first_workspace import first_workspace, workspace_name
 from gitrelease.commands.importing import Exports, read_exports
 from gitrelease.commands.pull import take_over
 from gitrelease.commands.server import hand_out
-from gitrelease.commands.workflows import workflow_files
+from gitrelease.commands.workflows import add_workflows, write_lacking
 from gitrelease.core.finding import Finding
 from gitrelease.core.ledger import Event, ForgeKind, Receipt, receipt_document
 from gitrelease.core.names import (
@@ -164,7 +164,7 @@ def _init(
         )
     beginning = gather(repo, start.base, exports)
     workspace, is_new = _workspace(repo, request, beginning, home)
-    workflows = _add_workflows(repo, request, start, beginning)
+    workflows = [] if request.github is None else add_workflows(repo, start.main, start.base, beginning)
     number(beginning)
     check(beginning, workspace)
     who = _who(repo, workspace)
@@ -340,20 +340,6 @@ def _account(home: Home, beginning: Beginning) -> int | None:
         return None
 
 
-def _add_workflows(repo: Repo, request: InitRequest, start: _Start, beginning: Beginning) -> list[str]:
-    """Write the workflows where they are asked for; what somebody has there stays. Give what is left to do."""
-    if request.github is None:
-        return []
-    for path, data in workflow_files(start.main).items():
-        known = None if start.base is None else repo.content(start.base, path)
-        there = known if known is not None else repo.read_working(path)
-        if there is None:
-            beginning.extras[path] = data
-        elif there != data:
-            beginning.notes.append(f"{path} was left alone; it is not what gitrelease would write")
-    return list(_WORKFLOWS_NEED)
-
-
 def _who(repo: Repo, workspace: Workspace) -> MemberId:
     """Taking over is for admins: it puts into production's ledger what nobody reviewed."""
     identity = repo.identity()
@@ -472,7 +458,7 @@ def _already(repo: Repo, request: InitRequest) -> InitResult:
         )
     notes = [f"there is a ledger already, so nothing was made; its trust root is {ledger.root}"]
     if request.github is not None:
-        notes += _lacking_workflows(repo, ledger.main)
+        notes += write_lacking(repo, ledger.main)
     if request.import_file is not None:
         notes.append("nothing was imported; run gitrelease import")
     taken = receipt_of(repo.commit(ledger.root)).taken_over
@@ -495,21 +481,6 @@ def _already(repo: Repo, request: InitRequest) -> InitResult:
     )
 
 
-def _lacking_workflows(repo: Repo, main: str) -> list[str]:
-    """Write the workflows that the main branch does not have yet into the working tree; they go no other way."""
-    tip = repo.tip(branch(main))
-    written = []
-    for path, data in workflow_files(main).items():
-        if (tip is None or repo.content(tip, path) is None) and repo.read_working(path) is None:
-            repo.write_working(path, data)
-            written.append(path)
-    if not written:
-        return []
-    return [
-        f"{', '.join(written)} was written into your working tree; commit it and push it like any other file"
-    ]
-
-
 def _is_ledger(repo: Repo, tip: CommitId) -> bool:
     try:
         return receipt_of(repo.commit(find_root(repo, tip))).event is Event.ROOT
@@ -529,14 +500,6 @@ def _unshared(repo: Repo) -> str:
         f"there is no remote {repo.remote}, so nothing was pushed; git remote add {repo.remote} URL, then"
         " `gitrelease init` again shares it"
     )
-
-
-_WORKFLOWS_NEED = (
-    "the workflows need the trust root: gh variable set GITRELEASE_ROOT",
-    "sync runs in the environment `production`: limit it to the main branch, and give it the variable"
-    " GITRELEASE_RUNNER_EMAIL, an address of a member with the role runner, and the secrets GITRELEASE_SIGNING_KEY, the"
-    " private key of that member, and GITRELEASE_DEPLOY_KEY, a deploy key that may write",
-)
 
 
 def _advice(workspace: Workspace, *, is_new: bool, home: Home | None) -> Sequence[str]:

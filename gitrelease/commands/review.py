@@ -179,11 +179,15 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
 
 
 def _closed_before(now: Situation, package: PackageName, settlement: Settlement) -> ArchiveEntry | None:
-    """Find the entry that closed a package in the same way; the archive is gone through only if there is one."""
-    if now.archive.outcome(package) is None:
+    """Find the entry that closed a package in the same way; whoever says it again mostly does so soon after."""
+    became = now.archive.outcome(package)
+    if became is None or became.status != str(settlement):
         return None
-    entries = (entry for _, entry in now.archive.entries())
-    return next((one for one in entries if (one.package, one.settlement) == (package, settlement)), None)
+    for limit in (64, None):
+        for _, entry in now.archive.entries(limit=limit):
+            if (entry.package, entry.settlement) == (package, settlement):
+                return entry
+    return None
 
 
 def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, message: str) -> Said:

@@ -7,13 +7,13 @@ that does not hold is listed; nothing that somebody pushed ends the walk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from gitrelease.archiving import read_archive
 from gitrelease.commands import Desk
+from gitrelease.commands.far import FarForge, NotAsked
 from gitrelease.core.content import Held
 from gitrelease.core.ledger import Event, ForgeKind, Holding
 from gitrelease.core.names import (
@@ -30,13 +30,10 @@ from gitrelease.core.names import (
     release_tag,
 )
 from gitrelease.core.package import unexpected
-from gitrelease.core.people import Actor
 from gitrelease.core.plan import Digest, stem_of
-from gitrelease.core.review import Review
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, TargetSettings, Workspace, authorize
 from gitrelease.errors import Exit, GitReleaseError
-from gitrelease.forges import Forge
 from gitrelease.reading.accounting import items_of
 from gitrelease.reading.broken import MALFORMED, Broken, Listing
 from gitrelease.reading.deployables import mappings_of, read_deployable
@@ -50,10 +47,6 @@ from gitrelease.reading.situation import Merged, fold, packages_beyond
 from gitrelease.reading.trees import difference_of, guarded_difference, held, read_manifest, read_states
 from gitrelease.repo import Tag
 
-Answer = TypeVar("Answer")
-
-_AWAY = frozenset({"credentials", "github-unavailable", "rate-limited"})
-"""The codes of errors after which a forge need not be asked about anything else."""
 _OFFLINE = "git"
 """The type of target whose state a clone has: only that can be compared without a network."""
 
@@ -203,49 +196,6 @@ def _result(
     )
 
 
-class NotAsked(GitReleaseError):
-    """A forge could not be asked about a package."""
-
-    code = "not-asked"
-
-
-@dataclass(kw_only=True)
-class _FarForge:
-    """A forge that may be out of reach. Whatever keeps it from answering leaves a package unchecked, not broken."""
-
-    forge: Forge
-    away: GitReleaseError | None = None
-    """Why it need not be asked again."""
-
-    def _ask(self, ask: Callable[[], Answer]) -> Answer:
-        if self.away is not None:
-            raise NotAsked(self.away.message)
-        try:
-            return ask()
-        except GitReleaseError as failed:
-            if failed.code in _AWAY:
-                self.away = failed
-            raise NotAsked(failed.message) from failed
-
-    def resolved(self, workspace: Workspace) -> Workspace:
-        """Resolve the teams; where nobody can tell who is in them, nothing can be judged."""
-        try:
-            return self._ask(lambda: self.forge.resolved(workspace))
-        except NotAsked as failed:
-            self.away = failed
-            return workspace
-
-    def find(self, package: PackageName, workspace: Workspace) -> Review | None:
-        """Ask for everything known about one package."""
-        return self._ask(lambda: self.forge.find(package, workspace))
-
-    def authors(
-        self, branches: Mapping[RefName, CommitId], workspace: Workspace
-    ) -> Mapping[RefName, Sequence[Actor]]:
-        """Say who pushed each of these branches."""
-        return self._ask(lambda: self.forge.authors(branches, workspace))
-
-
 @dataclass(kw_only=True)
 class _Present:
     """The refs as they are now, beside what the past says."""
@@ -344,7 +294,7 @@ class _Present:
         forge = self.desk.forge
         merged, approved, workspace = fold(
             self.desk.repo,
-            forge if self.past.forge is ForgeKind.LOCAL else _FarForge(forge=forge),
+            forge if self.past.forge is ForgeKind.LOCAL else FarForge(forge=forge),
             self._ledger(),
             main,
             workspace=self.past.effective,

@@ -11,8 +11,10 @@ import re
 from collections.abc import Mapping
 
 from gitrelease import __version__
+from gitrelease.commands.beginning import Beginning
+from gitrelease.core.names import CommitId, branch
 from gitrelease.errors import Refused
-from gitrelease.repo import plain
+from gitrelease.repo import Repo, plain
 
 FOLDER = ".github/workflows"
 
@@ -159,6 +161,13 @@ jobs:
         run: gitrelease sync
 """
 
+_NEED = (
+    "the workflows need the trust root: gh variable set GITRELEASE_ROOT",
+    "sync runs in the environment `production`: limit it to the main branch, and give it the variable"
+    " GITRELEASE_RUNNER_EMAIL, an address of a member with the role runner, and the secrets GITRELEASE_SIGNING_KEY, the"
+    " private key of that member, and GITRELEASE_DEPLOY_KEY, a deploy key that may write",
+)
+
 _FILES = {"check": _CHECK, "gate": _GATE, "sync": _SYNC}
 
 
@@ -182,3 +191,34 @@ def workflow_files(main: str) -> Mapping[str, bytes]:
         .encode()
         for name, text in _FILES.items()
     }
+
+
+def add_workflows(repo: Repo, main: str, base: CommitId | None, beginning: Beginning) -> list[str]:
+    """Add the workflows to what a repository begins with, on top of a commit; what somebody has there stays.
+
+    Returns:
+        What is left to do before they work.
+    """
+    for path, data in workflow_files(main).items():
+        known = None if base is None else repo.content(base, path)
+        there = known if known is not None else repo.read_working(path)
+        if there is None:
+            beginning.extras[path] = data
+        elif there != data:
+            beginning.notes.append(f"{path} was left alone; it is not what gitrelease would write")
+    return list(_NEED)
+
+
+def write_lacking(repo: Repo, main: str) -> list[str]:
+    """Write the workflows that the main branch does not have yet into the working tree; they go no other way."""
+    tip = repo.tip(branch(main))
+    written = []
+    for path, data in workflow_files(main).items():
+        if (tip is None or repo.content(tip, path) is None) and repo.read_working(path) is None:
+            repo.write_working(path, data)
+            written.append(path)
+    if not written:
+        return []
+    return [
+        f"{', '.join(written)} was written into your working tree; commit it and push it like any other file"
+    ]

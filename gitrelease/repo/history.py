@@ -110,25 +110,32 @@ class History(Objects):
         Raises:
             NotOnFirstParents: the branch did not grow from `since`.
         """
-        from concurrent.futures import ThreadPoolExecutor  # brings logging; most commands list no past
-
-        with ThreadPoolExecutor(1) as beside:  # each of both walks takes a while where the past is long
-            touching = beside.submit(self._touching, tip, since, paths) if paths else None
-            ids = self._chain(tip, since)
-            touched = frozenset(ids) if touching is None else touching.result()
+        ids, touched = self._chain_touching(tip, since, paths) if paths else (self._chain(tip, since), None)
         below = zip(ids, [*ids[1:], since], strict=False)
-        pairs = "".join(f"{id_} {parent}\n" for id_, parent in below if parent and id_ in touched)
+        pairs = "".join(
+            f"{id_} {parent}\n" for id_, parent in below if parent and (touched is None or id_ in touched)
+        )
         changes = self._changes_of(pairs.encode(), paths)
         if ids and since is None:
             changes[ids[-1]] = tuple(self.diff(EMPTY_TREE, ids[-1], paths))
         wanted = [id_ for id_ in reversed(ids) if changes.get(id_) or not paths]
         return [(commit, changes.get(commit.id, ())) for commit in self.commits(wanted)]
 
-    def _touching(self, tip: CommitId, since: CommitId | None, paths: Sequence[str]) -> frozenset[CommitId]:
-        """Name the first parents of a commit that hold something else at these paths than their first parent."""
+    def _chain_touching(
+        self, tip: CommitId, since: CommitId | None, paths: Sequence[str]
+    ) -> tuple[list[CommitId], frozenset[CommitId]]:
+        """List first parents as `_chain` does, and name those that hold something else at these paths than the one
+        before. Each of the two walks takes a while where the past is long, so they go side by side.
+        """
+        from concurrent.futures import ThreadPoolExecutor  # brings logging; most commands ask for no paths
+
         without = () if since is None else (f"^{full_id(since)}",)
-        ran = self.run("rev-list", "--first-parent", full_id(tip), *without, "--", *paths)
-        return frozenset(map(CommitId, ran.out.decode().split()))
+        with ThreadPoolExecutor(1) as beside:
+            asked = beside.submit(
+                self.run, "rev-list", "--first-parent", full_id(tip), *without, "--", *paths
+            )
+            ids = self._chain(tip, since)
+            return ids, frozenset(map(CommitId, asked.result().out.decode().split()))
 
     def introduced(self, tip: CommitId, paths: Collection[str]) -> list[tuple[Commit, tuple[str, ...]]]:
         """Say which first parents of a commit last brought these files, oldest first, and which each brought.

@@ -164,15 +164,15 @@ class Refs(History):
             return
         self._check_remote()
         before = self.refs(HEADS)
-        ran = self._fetched(tags)
+        ran = self._fetched(tags=tags)
         if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
-            ran = self._fetched(tags)
+            ran = self._fetched(tags=tags)
         self.relist()
         if ran.exit != 0:
             raise self._no_answer(ran)
         self._check_growth(before, self.refs(HEADS), main)
 
-    def _fetched(self, tags: bool) -> Ran:  # noqa: FBT001
+    def _fetched(self, *, tags: bool) -> Ran:
         return self.run(
             "fetch", "--quiet", "--prune", "--no-write-fetch-head", "--no-auto-maintenance",
             "--no-recurse-submodules", "--no-show-forced-updates", "--refmap=",

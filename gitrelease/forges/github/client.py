@@ -55,12 +55,6 @@ _MOST_PAGES = 200
 _NOT_BUILT = 501
 """What a server says that will not be able to answer later, either."""
 _FRESH = timedelta(minutes=5)
-_SECONDARY = (
-    "secondary rate limit",
-    "abuse detection",
-    "retry your request again later",
-    "wait a few minutes",
-)
 
 # PyGithub keeps the class of its connections where all threads see it.
 _INJECTING = Lock()
