@@ -62,7 +62,6 @@ from gitrelease.render.text import (
     clean_lines,
     error_text,
     fit,
-    padded,
     relative,
     width,
 )
@@ -154,7 +153,6 @@ def test_lines_keep_their_ends_and_their_tabs() -> None:
 )
 def test_a_text_is_as_wide_as_it_looks(text: str, columns: int) -> None:
     assert width(text) == columns
-    assert width(padded(text, 9)) == 9
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -97,6 +98,8 @@ def root() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process."""
     words = list(sys.argv[1:] if args is None else args)
+    # Values refer to each other in one direction, so there is next to no garbage to look for among a hundred thousand.
+    gc.set_threshold(100_000, 50, 100)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a terminal cannot write is spelled out, not a crash
             stream.reconfigure(errors="backslashreplace")

@@ -42,9 +42,6 @@ from gitrelease.reading.tasks import belongs
 from gitrelease.reading.trees import file_bytes, read_manifest, read_records, read_states
 from gitrelease.repo import EMPTY_TREE, Entry, Repo, TreeChange
 
-FIRST_WINDOW = 64
-"""How many receipts are looked at first on the way back through the ledger; then more each time."""
-
 
 def compare(
     desk: Desk,
@@ -203,23 +200,18 @@ def _releases(ledger: Ledger) -> Iterator[_Release]:
     """Walk back through the ledger, one release at a time, each once the one before it is known."""
     refused: set[str] = set()
     package, last, first, found = "", ledger.tip, ledger.tip, ledger.tip
-    at: CommitId | None = ledger.tip
-    window = FIRST_WINDOW
-    while at is not None:
-        for id_, parent, subject in ledger.repo.headings(at, limit=window):
-            at = parent
-            event, is_package, name = subject.partition(" package ")
-            if at is None or not is_package or name in refused:
-                continue
-            if event == Event.REFUSED:
-                refused.add(name)
-                continue
-            if name != package:
-                if package:
-                    yield _release(package, last, first, found, previous=PackageName(name))
-                package, last = name, id_
-            first, found = id_, at
-        window *= 8
+    for id_, parent, subject in ledger.repo.headings(ledger.tip):
+        event, is_package, name = subject.partition(" package ")
+        if parent is None or not is_package or name in refused:
+            continue
+        if event == Event.REFUSED:
+            refused.add(name)
+            continue
+        if name != package:
+            if package:
+                yield _release(package, last, first, found, previous=PackageName(name))
+            package, last = name, id_
+        first, found = id_, parent
     if package:
         yield _release(package, last, first, found, previous=None)
 
@@ -298,17 +290,19 @@ def compare_trees(
         only_counts: leave out the text of the differences, as far as counting goes without it.
     """
     changed: dict[ItemKey, list[TreeChange]] = {}
+    records = []
     others = []
-    for change in repo.diff(before, after, PREFIXES):
-        key = belongs(change.path)
-        if key is None:
+    for change in repo.diff(before, after, (*PREFIXES, "items") if only_counts else PREFIXES):
+        if change.path.startswith("items/"):
+            records.append(change)
+        elif (key := belongs(change.path)) is None:
             others.append(change.path)
         else:
             changed.setdefault(key, []).append(change)
     chosen = items_meant(item, changed)
     if not chosen and item is not None and not _exists(repo, (before, after), item):
         raise NotFound(f"nothing that changed is like {item!r}", hint=f"what changed: {_some(changed)}")
-    counted = count_changes(repo, before, after, {key: changed[key] for key in chosen}) if only_counts else {}
+    counted = count_changes(repo, {key: changed[key] for key in chosen}, records) if only_counts else {}
     rest = [key for key in chosen if key not in counted]
     old = read_states(repo, before, rest)
     new = read_states(repo, after, rest)

@@ -7,11 +7,12 @@ not plain to see, both have to be read.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from io import StringIO
+from itertools import islice
 
 from gitrelease.core.job import MEANS_NOTHING
-from gitrelease.core.patch import CONTEXT, MOST_CHARACTERS, alike, lines_of, patch_of
+from gitrelease.core.patch import CONTEXT, MOST_CHARACTERS, lines_of, patch_of
 from gitrelease.core.values import frozen
 
 MOST_LINES = 1000
@@ -53,13 +54,13 @@ def glimpse(path: str, before: bytes, after: bytes) -> Glimpse:
     are not the same ones, in whichever order.
     """
     try:
-        old, new = lines_of(before), lines_of(after)
+        old, new = before.decode(), after.decode()
     except UnicodeDecodeError:
         return Glimpse(added=None, deleted=None, surely_differ=False)
-    start, end = alike(old, new)
-    gone, come = range(start, len(old) - end), range(start, len(new) - end)
-    changed = [*(old[n] for n in gone), *(new[n] for n in come)]
-    around = [*old[max(0, start - CONTEXT) : start], *old[len(old) - end :][:CONTEXT]]
+    start, old_end, new_end = _between(old, new)
+    above, gone, come = lines_of(old[:start]), lines_of(old[start:old_end]), lines_of(new[start:new_end])
+    changed = [*gone, *come]
+    around = [*above[-CONTEXT:], *islice(StringIO(old[old_end:], newline="\n"), CONTEXT)]
     # Where no line is there twice, there is but one way to match the rest.
     is_plain = len({*changed, *around}) == len(changed) + len(around) <= MOST_LINES
     if is_plain and sum(map(len, changed)) <= MOST_CHARACTERS:
@@ -68,14 +69,38 @@ def glimpse(path: str, before: bytes, after: bytes) -> Glimpse:
     else:
         patch = patch_of({path: before}, {path: after})
         added, deleted = patch.added, patch.deleted
-    return Glimpse(added=added, deleted=deleted, surely_differ=_surely_differ(old, gone, new, come))
+    return Glimpse(added=added, deleted=deleted, surely_differ=_surely_differ(above, gone, come))
 
 
-def _surely_differ(old: Sequence[str], gone: Iterable[int], new: Sequence[str], come: Iterable[int]) -> bool:
-    before, after = _values(old, gone), _values(new, come)
+def _between(old: str, new: str) -> tuple[int, int, int]:
+    """Say where the lines begin that two texts do not begin with alike, and where in each those end that they do not
+    end with alike.
+    """
+    start = old.rfind("\n", 0, _alike(old, new)) + 1
+    alike = _alike(old[start:][::-1], new[start:][::-1])
+    ends = len(old) - alike, len(new) - alike
+    if not all(end == start or text[end - 1] == "\n" for text, end in zip((old, new), ends, strict=True)):
+        alike -= (old.find("\n", ends[0]) + 1 or len(old)) - ends[0]
+    return start, len(old) - alike, len(new) - alike
+
+
+def _alike(one: str, other: str) -> int:
+    """Count the characters that two texts begin with alike."""
+    least, most = 0, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if one[least:middle] == other[least:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def _surely_differ(above: Sequence[str], gone: Sequence[str], come: Sequence[str]) -> bool:
+    before, after = _values(above, gone), _values(above, come)
     if before is None or after is None or before == after:
         return False
-    return not _is_odd("".join(old))  # what changed is not, so what came is not either
+    return not _is_odd("".join(above))  # what changed is not, and what follows it changes nothing about it
 
 
 def _is_odd(text: str) -> bool:
@@ -83,40 +108,43 @@ def _is_odd(text: str) -> bool:
     return bool(_OPEN.search(text) or (may_be and _ODD_KEY.search(text)))
 
 
-def _values(lines: Sequence[str], places: Iterable[int]) -> Counter[tuple[str, str, bool]] | None:
-    """Give the keys and values of some lines, and whether each is a text; None where a line says something else."""
-    found: Counter[tuple[str, str, bool]] = Counter()
-    for n in places:
-        said = _LINE.fullmatch(lines[n])
+def _values(above: Sequence[str], lines: Sequence[str]) -> list[tuple[str, str, bool]] | None:
+    """Give the keys and values of some lines, sorted, and whether each is a text; None where a line says something
+    else.
+    """
+    found = []
+    for n, line in enumerate(lines):
+        said = _LINE.fullmatch(line)
         if said is None:
-            if _BLANK.fullmatch(lines[n]) is None:
+            if _BLANK.fullmatch(line) is None:
                 return None
             continue
         key = said["key"].removeprefix("x-")
         if key in _UNHEEDED or key == "type":  # a parameter's type may be left out
             continue
-        if _is_below_unheeded(lines, n):
+        if _is_below_unheeded([*above, *lines[:n]], line):
             return None
         word = said["word"]
         text = next(value for value in said.group("double", "single", "word", "number") if value is not None)
         is_text = said["number"] is None and word not in {"true", "false", "null"}
-        found[key, text, is_text] += 1
-    return found
+        found.append((key, text, is_text))
+    return sorted(found)
 
 
-def _is_below_unheeded(lines: Sequence[str], at: int) -> bool:
+def _is_below_unheeded(above: Sequence[str], line: str) -> bool:
     """Say whether a line is part of a value that does not count: indentation tells what it is below."""
-    column, level = _place(lines[at])
-    while level > 0 and at > 0:
-        at -= 1
-        if _BLANK.fullmatch(lines[at]):
+    column, level = _place(line)
+    for before in reversed(above):
+        if level == 0:
+            break
+        text = before.lstrip(" ")
+        start = 2 * (len(before) - len(text)) + text.startswith("-")
+        if start >= level or text.startswith(("#", "\n")):
             continue
-        above, start = _place(lines[at])
-        if start < level:
-            head = _HEAD.match(lines[at])
-            if head is not None and head["unheeded"] and above < column:
-                return True
-            level, column = start, min(column, start // 2 + 1)
+        head = _HEAD.match(before)
+        if head is not None and head["unheeded"] and _place(before)[0] < column:
+            return True
+        level, column = start, min(column, start // 2 + 1)
     return False
 
 

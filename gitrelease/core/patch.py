@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
+from io import StringIO
 from itertools import chain, compress, count, islice
 from typing import TypeVar
 
@@ -56,7 +57,7 @@ def _file_patch(path: str, before: bytes | None, after: bytes | None) -> Patch:
     elif after is None:
         head += "deleted file mode 100644\n"
     try:
-        old, new = lines_of(before), lines_of(after)
+        old, new = (lines_of((side or b"").decode()) for side in (before, after))
     except UnicodeDecodeError:
         return Patch(text=f"{head}Binary files a/{path} and b/{path} differ\n", added=None, deleted=None)
     start, end = alike(old, new)
@@ -82,10 +83,9 @@ def _file_patch(path: str, before: bytes | None, after: bytes | None) -> Patch:
     )
 
 
-def lines_of(data: bytes | None) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """Split a text after each newline, and nowhere else: what else Python calls a line end, git does not."""
-    *lines, rest = (data or b"").decode().split("\n")
-    return [f"{line}\n" for line in lines] + ([rest] if rest else [])
+    return StringIO(text, newline="\n").readlines()
 
 
 def _hunks(old: Sequence[str], new: Sequence[str], offset: int) -> Iterator[list[str]]:

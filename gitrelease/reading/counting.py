@@ -10,7 +10,7 @@ from gitrelease.core.glancing import glimpse
 from gitrelease.core.item import Change
 from gitrelease.core.names import SUBJOBS_ENDING, ItemKey, record_path
 from gitrelease.core.patch import Patch
-from gitrelease.repo import Entry, Repo, TreeChange
+from gitrelease.repo import Repo, TreeChange
 
 # A record of an item that is there, in the one spelling that gitrelease writes.
 _RECORD = re.compile(
@@ -20,52 +20,52 @@ _RECORD = re.compile(
 
 
 def count_changes(
-    repo: Repo, before: str, after: str, changed: Mapping[ItemKey, Sequence[TreeChange]]
+    repo: Repo, changed: Mapping[ItemKey, Sequence[TreeChange]], records: Iterable[TreeChange]
 ) -> dict[ItemKey, ItemComparison]:
     """Count the lines that differ of items, without their text, where it is plain to see that they do other things.
 
     What is left out here, such as an item that came or went, or may differ in formatting only, has to be read.
+
+    Args:
+        repo: the repository.
+        changed: the items, each with its files that differ.
+        records: the records that differ. Every version has one of its own; where there is none that changed,
+            something else is the matter.
     """
-    plain = {key: changes for key, changes in changed.items() if _is_plain(key, changes)}
-    paths = {record_path(key): key for key in plain}
-    # Every version has a record of its own; where there is none that changed, something else is the matter.
-    records = repo.diff(before, after, ["items"]) if plain else []
-    old = _numbers(repo, (change.before for change in records), paths)
-    new = _numbers(repo, (change.after for change in records), paths)
-    known = {key: changes for key, changes in plain.items() if key in old and key in new}
-    entries = [
-        side for changes in known.values() for change in changes for side in (change.before, change.after)
-    ]
-    contents = repo.read_all([entry for entry in entries if entry is not None])
+    versions = {record.path: record for record in records}
+    plain = {
+        key: (record, *changes)
+        for key, changes in changed.items()
+        if _is_plain(key, changes) and (record := versions.get(record_path(key))) and _is_modified(record)
+    }
+    entries = [side for changes in plain.values() for one in changes for side in (one.before, one.after)]
+    contents = (data for _, data in repo.read_all([entry for entry in entries if entry is not None]))
     found = {}
-    for key, changes in known.items():
-        added: list[int | None] = []
-        deleted: list[int | None] = []
-        differs = False
-        for change in changes:
-            (_, one), (_, other) = next(contents), next(contents)
-            seen = glimpse(change.path, one, other)
-            added.append(seen.added)
-            deleted.append(seen.deleted)
-            differs = differs or not change.path.endswith(".yaml") or seen.surely_differ
-        if differs:
+    for key, (_, *changes) in plain.items():
+        old, new = _number(key, next(contents)), _number(key, next(contents))
+        seen = [glimpse(change.path, next(contents), next(contents)) for change in changes]
+        differs = any(
+            one.surely_differ or not change.path.endswith(".yaml")
+            for one, change in zip(seen, changes, strict=True)
+        )
+        if differs and old is not None and new is not None:
             found[key] = ItemComparison(
                 item=key,
                 change=Change.MODIFY,
-                from_version=old[key],
-                to_version=new[key],
+                from_version=old,
+                to_version=new,
                 formatting_only=False,
                 differences=(),
-                patch=Patch(text="", added=_sum(added), deleted=_sum(deleted)),
+                patch=Patch(
+                    text="", added=_sum(one.added for one in seen), deleted=_sum(one.deleted for one in seen)
+                ),
             )
     return found
 
 
 def _is_plain(key: ItemKey, changes: Sequence[TreeChange]) -> bool:
     """Say whether files were modified and none came or went, the item's own document among them."""
-    return all(_is_file(one.before) and _is_file(one.after) for one in changes) and any(
-        _is_document(key, one.path) for one in changes
-    )
+    return all(map(_is_modified, changes)) and any(_is_document(key, one.path) for one in changes)
 
 
 def _is_document(key: ItemKey, path: str) -> bool:
@@ -74,22 +74,21 @@ def _is_document(key: ItemKey, path: str) -> bool:
     return file.startswith(f"{key.name}.") and file.endswith(".yaml") and not folder.endswith(SUBJOBS_ENDING)
 
 
-def _is_file(entry: Entry | None) -> bool:
-    return entry is not None and entry.is_file
+def _is_modified(change: TreeChange) -> bool:
+    return all(side is not None and side.is_file for side in (change.before, change.after))
 
 
-def _numbers(repo: Repo, records: Iterable[Entry | None], items: Mapping[str, ItemKey]) -> dict[ItemKey, int]:
-    """Say at which version items are, by their records; one that is written in another way is left out."""
-    wanted = [entry for entry in records if entry is not None and entry.is_file and entry.path in items]
-    found = {}
-    for entry, data in repo.read_all(wanted):
-        said = _RECORD.fullmatch(data.decode(errors="replace"))
-        if said is not None and said["item"] == str(items[entry.path]):
-            found[items[entry.path]] = int(said["version"])
-    return found
+def _number(key: ItemKey, record: bytes) -> int | None:
+    """Say at which version an item is, by its record; None for one that is written in another way."""
+    said = _RECORD.fullmatch(record.decode(errors="replace"))
+    return int(said["version"]) if said is not None and said["item"] == str(key) else None
 
 
-def _sum(counts: Sequence[int | None]) -> int | None:
+def _sum(counts: Iterable[int | None]) -> int | None:
     """Add counts up; of what was not counted in part there is no sum."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total

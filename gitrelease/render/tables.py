@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
-from gitrelease.render.text import Paper, Tone, clean, fit, padded, width
+from gitrelease.render.text import Paper, Tone, clean, fit, width
 
 GAP = "  "
 NARROWEST = 6
 """A column is cut no further than this; then the line wraps, which still shows everything."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One cell: its text, and what it means."""
 
     text: str
     tone: Tone | None = None
+
+
+_text = attrgetter("text")
 
 
 def table(
@@ -37,19 +40,22 @@ def table(
         indent: how far from the left.
         firm: how many columns at the left, names and states, are cut only when nothing else is left to cut.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
-    if not cells:
-        return ""
-    kept = [n for n in range(len(titles)) if any(row[n].text for row in cells)]
-    cells = [[row[n] for n in kept] for row in cells]
-    titles = [titles[n] for n in kept]
-    widths = [max(width(title), *(width(row[n].text) for row in cells)) for n, title in enumerate(titles)]
+    cells = zip(*(map(_cell, row) for row in rows), strict=True)
+    kept = [
+        (n, *column)
+        for n, column in enumerate(zip(titles, cells, strict=False))
+        if any(map(_text, column[1]))
+    ]
+    widths = [max(width(title), *map(width, map(_text, column))) for _, title, column in kept]
     if paper.width is not None:
         room = paper.width - indent - len(GAP) * (len(widths) - 1)
-        widths = _shrunk(widths, room, firm=sum(n < firm for n in kept))
-    head = [Cell(title, Tone.DIM) for title in titles]
-    shown = [head, *cells] if any(titles) else cells
-    return "".join(" " * indent + _line(row, widths, paper) + "\n" for row in shown)
+        widths = _shrunk(widths, room, firm=sum(n < firm for n, _, _ in kept))
+    head = any(title for _, title, _ in kept)
+    shown = [
+        _column((Cell(title, Tone.DIM), *column) if head else column, columns, paper)
+        for (_, title, column), columns in zip(kept, widths, strict=True)
+    ]
+    return "".join(f"{' ' * indent}{GAP.join(line).rstrip()}\n" for line in zip(*shown, strict=True))
 
 
 def _cell(value: object) -> Cell:
@@ -67,11 +73,8 @@ def _shrunk(widths: Sequence[int], room: int, *, firm: int) -> list[int]:
     return found
 
 
-def _line(row: Sequence[Cell], widths: Sequence[int], paper: Paper) -> str:
-    parts = []
-    for n, (cell, columns) in enumerate(zip(row, widths, strict=True)):
-        text = fit(cell.text, columns) if paper.width is not None else cell.text
-        painted = paper.paint(text, cell.tone)
-        fill = "" if n == len(row) - 1 else padded("", columns - width(text))
-        parts.append(painted + fill)
-    return GAP.join(parts).rstrip()
+def _column(cells: Iterable[Cell], columns: int, paper: Paper) -> Iterator[str]:
+    """Write the cells of a column, each as wide as the others."""
+    for cell in cells:
+        text = cell.text if paper.width is None else fit(cell.text, columns)
+        yield paper.paint(text, cell.tone) + " " * (columns - width(text))

@@ -82,11 +82,6 @@ def fit(text: str, columns: int) -> str:
     return "".join(kept) + ELLIPSIS
 
 
-def padded(text: str, columns: int) -> str:
-    """Fill a text up with spaces."""
-    return text + " " * (columns - width(text))
-
-
 # Colour, by meaning.
 
 

@@ -6,11 +6,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO
 
 from gitrelease.core.values import frozen
@@ -18,6 +16,9 @@ from gitrelease.repo.values import GitFailed, GitUnusable, plain
 
 OLDEST = (2, 38)
 """`merge-tree --write-tree` and `cat-file -z` are that old."""
+
+_PIPE_HOLDS = 64 * 1024
+"""What is read of a pipe at once: all that it has room for."""
 
 _VERSION = re.compile(rb"git version (\d+)\.(\d+)")
 
@@ -95,10 +96,12 @@ def _start(
     env: Mapping[str, str],
     cwd: Path,
     err: int,
-    out: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     """Start a process; the only place of gitrelease that starts git."""
-    return subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=err)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        list(argv), env=dict(env), cwd=cwd, bufsize=_PIPE_HOLDS, stdin=pipe, stdout=pipe, stderr=err
+    )
 
 
 @frozen
@@ -148,25 +151,16 @@ class Git:
         in_worktree: bool = False,
         cwd: Path | None = None,
         accept: Sequence[int] = (0,),
-        is_large: bool = False,
     ) -> Ran:
         """Run one git command to its end; raise `GitFailed` when its exit code is not one of `accept`.
 
-        `settings` are configuration for this command only, `extra` are variables of its environment. `is_large`
-        has the output go through a file: for megabytes that is quicker than a pipe, at which both sides wait.
+        `settings` are configuration for this command only, `extra` are variables of its environment.
         """
         env = environment(self._environ, config, quarantine=self._quarantine, prompt=self._prompt)
         argv = self._argv(args, config=config, settings=settings, in_worktree=in_worktree)
         where = cwd or self._cwd(in_worktree=in_worktree)
-        with TemporaryFile() if is_large else nullcontext() as file:
-            target = subprocess.PIPE if file is None else file
-            with _start(
-                argv, env=env | dict(extra or {}), cwd=where, err=subprocess.PIPE, out=target
-            ) as process:
-                out, err = process.communicate(stdin)
-            if file is not None:
-                file.seek(0)
-                out = file.read()
+        with _start(argv, env=env | dict(extra or {}), cwd=where, err=subprocess.PIPE) as process:
+            out, err = process.communicate(stdin)
         ran = Ran(exit=process.returncode, out=out, err=plain(err.decode(errors="replace")))
         if ran.exit not in accept:
             raise GitFailed(f"git {args[0]} failed with exit code {ran.exit}: {ran.err or 'it said nothing'}")
