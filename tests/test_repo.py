@@ -47,6 +47,7 @@ from gitrelease.repo import (
     Unreachable,
     plain,
 )
+from gitrelease.repo.refs import MANY_REFS
 from gitrelease.repo.run import Config, environment
 from tests.kit.git import NOON, Bench, Clone
 
@@ -1035,6 +1036,39 @@ def test_a_branch_called_head_moves_nothing_else(repo: Repo, ann: Clone, server:
     assert repo.refs() == {MAIN: head(ann)}
 
 
+def test_where_there_are_many_tags_git_is_asked_first_and_tells_the_same(
+    ann: Clone, server: Clone, bench: Bench
+) -> None:
+    first = head(ann)
+    packed = ann.path / ".git/packed-refs"
+    many = "".join(f"{first} refs/tags/many/{number:030d}\n" for number in range(MANY_REFS // 80))
+    packed.write_text("# pack-refs with: peeled fully-peeled sorted \n" + many)
+    server.git("branch", "package/p1", "main")
+    server.git("update-ref", "refs/heads/HEAD", "main")
+    with opened(ann) as repo:
+        repo.fetch(main=MAIN)
+        both = {MAIN: first, "refs/heads/package/p1": first}
+        assert repo.refs() == both
+        server.git("tag", "release/p1", "main")
+        repo.fetch(main=MAIN)
+        assert (repo.refs(), repo.refs(RELEASE_TAGS)) == (both, {})  # nothing moved, so nothing was brought
+        server.git("branch", "-D", "package/p1")
+        repo.fetch(main=MAIN)
+        assert (repo.refs(), set(repo.refs(RELEASE_TAGS))) == ({MAIN: first}, {"refs/tags/release/p1"})
+        second = ann.commit({"x": "2"}, "second")
+        ann.push(f"{second}:{MAIN}")
+        ann.git("fetch", "-q")  # somebody else brought it here
+        repo.fetch(main=MAIN)
+        server.git("update-ref", MAIN, first)
+        ann.git("fetch", "-q")
+        with pytest.raises(HistoryRewritten):
+            repo.fetch(main=MAIN)
+        assert repo.tip(MAIN) == second
+        ann.git("remote", "set-url", "origin", str(bench.folder / "gone.git"))
+        with pytest.raises(Unreachable, match="did not answer"):
+            repo.fetch(main=MAIN)
+
+
 @pytest.mark.parametrize("branch", ["main", "production", "archive", "review/p1"])
 def test_p11_a_rewritten_history_is_noticed_and_the_old_one_kept(
     ann: Clone, server: Clone, branch: str
@@ -1559,7 +1593,7 @@ def test_only_files_that_may_differ_are_named(repo: Repo, ann: Clone) -> None:
     assert (ann.path / ".git/index").read_bytes() == before
     assert repo.ignored_paths(["jobs", "scripts"]) == {"jobs/x.swp"}
     everywhere = ["jobs", "scripts", "README.md"]
-    unkept = repo.unkept(repo.lying(["jobs", "scripts"]), everywhere)
+    unkept = repo.unkept(repo.lying(["jobs", "scripts"]), repo.kept_paths(), everywhere)
     assert sorted(unkept) == ["jobs/deep/er/c.job.yaml", "jobs/new\nline", "jobs/x.swp"]
     named = repo.kept_changes(commit, everywhere) | repo.other_paths(unkept)
     assert named == repo.changed_paths(commit, everywhere)
@@ -1571,15 +1605,17 @@ def test_only_files_that_may_differ_are_named(repo: Repo, ann: Clone) -> None:
 
 def test_where_git_need_not_look_again_is_not_much(repo: Repo, ann: Clone) -> None:
     folders = ["jobs", "scripts"]
-    assert repo.unkept(repo.lying(folders), folders) == []
+    assert repo.unkept(repo.lying(folders), repo.kept_paths(), folders) == []
     assert repo.kept_changes(head(ann), folders) | repo.other_paths([]) == set()
     ann.write({f"jobs/n{number}.job.yaml": "x" for number in range(70)})
-    assert repo.unkept(repo.lying(folders), folders) == folders  # too many to be named one by one
+    assert (
+        repo.unkept(repo.lying(folders), repo.kept_paths(), folders) == folders
+    )  # too many to be named one by one
     ann.git("clean", "-fdq")
     ann.git("init", "--quiet", "jobs/own")
     ann.write({"jobs/own/a.job.yaml": "x"})
     assert (
-        repo.unkept(repo.lying(folders), folders) == folders
+        repo.unkept(repo.lying(folders), repo.kept_paths(), folders) == folders
     )  # git does not look into a repository of its own
 
 

@@ -91,7 +91,12 @@ class WorkingTree:
 
     @cached_property
     def _unkept(self) -> Sequence[str]:
-        return self.repo.unkept(self._lying, PREFIXES)
+        from concurrent.futures import ThreadPoolExecutor  # brings logging; most commands look at no files
+
+        with ThreadPoolExecutor(1) as beside:
+            kept = beside.submit(self.repo.kept_paths)
+            lying = self._lying
+            return self.repo.unkept(lying, kept.result(), PREFIXES)
 
     @cached_property
     def changed(self) -> frozenset[str]:

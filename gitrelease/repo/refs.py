@@ -23,6 +23,10 @@ from gitrelease.repo.values import (
 )
 
 NOTHING = "0" * 40
+MANY_REFS = 256 * 1024
+"""From how many bytes of packed refs on, some three thousand, we ask before we fetch."""
+# A branch of that name would be written through the symbolic ref that clones keep there.
+_HEAD_BRANCH = "refs/heads/HEAD"
 
 _REMOTE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # Only the exit code is decided by these: whether people look at their credentials or at their network.
@@ -153,10 +157,11 @@ class Refs(History):
         Args:
             main: the main branch, which only grows as well; None where its name is not known yet.
             tags: whether release tags are looked at one by one, so that one that was moved or deleted there is so here.
-                Else new ones follow the commits they name, as git does it: they are labels by which nothing is
-                decided, and there may be a thousand times as many of them as branches.
+                Else new ones follow the commits they name, as git does it, when a branch has moved: they are labels
+                by which nothing is decided, and there may be a thousand times as many of them as branches.
 
         Raises:
+            Unreachable, RemoteRefusedCredentials: the shared repository did not answer.
             HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
         """
         if self.is_direct:
@@ -164,13 +169,38 @@ class Refs(History):
             return
         self._check_remote()
         before = self.refs(HEADS)
-        ran = self._fetched(tags=tags)
-        if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
+        if tags or not self._are_as_kept(before):
             ran = self._fetched(tags=tags)
-        self.relist()
+            if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
+                ran = self._fetched(tags=tags)
+            self.relist()
+            if ran.exit != 0:
+                raise self._no_answer(ran)
+        self._check_growth(before, self.refs(HEADS), main)
+
+    def _are_as_kept(self, kept: Mapping[RefName, str]) -> bool:
+        """Say whether the shared branches are those that are kept here, so that there is nothing to fetch.
+
+        Whatever it brings, `git fetch` goes through what every ref leads to, which takes long where there are
+        thousands of release tags; there it is quicker to ask first, and elsewhere to ask only once.
+        """
+        place = self._place
+        packed = None if place is None else place.common_dir / "packed-refs"
+        if packed is None or not packed.is_file() or packed.stat().st_size < MANY_REFS:
+            return False
+        ran = self.run(
+            "ls-remote", "--heads", "--refs", "--end-of-options", self.remote,
+            config=Config.USER, in_worktree=True, accept=range(256),
+        )  # fmt: skip
         if ran.exit != 0:
             raise self._no_answer(ran)
-        self._check_growth(before, self.refs(HEADS), main)
+        lines = ran.out.decode(errors="surrogateescape").split("\n")
+        there = {
+            name: id_
+            for id_, tab, name in (line.partition("\t") for line in lines)
+            if tab and name != _HEAD_BRANCH
+        }
+        return there == kept
 
     def _fetched(self, *, tags: bool) -> Ran:
         return self.run(
@@ -178,8 +208,7 @@ class Refs(History):
             "--no-recurse-submodules", "--no-show-forced-updates", "--refmap=",
             "--end-of-options", self.remote,
             f"+refs/heads/*:refs/remotes/{self.remote}/*",
-            # A branch of that name would be written through the symbolic ref that clones keep there.
-            "^refs/heads/HEAD",
+            f"^{_HEAD_BRANCH}",
             *([f"+{RELEASE_TAGS}*:{RELEASE_TAGS}*"] if tags else []),
             config=Config.USER, in_worktree=True, accept=range(256),
         )  # fmt: skip

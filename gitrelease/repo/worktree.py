@@ -124,15 +124,18 @@ class Worktree(Bulk):
         ).out  # fmt: skip
         return {path.decode(errors="surrogateescape") for path in out.split(b"\0") if path}
 
-    def unkept(self, lying: Lying, prefixes: Sequence[str]) -> Sequence[str]:
+    def kept_paths(self) -> frozenset[str]:
+        """Name all files that git keeps, whether they are there or not."""
+        out = self.run("ls-files", "-z", in_worktree=True).out
+        return frozenset(out.decode(errors="surrogateescape").split("\0"))
+
+    def unkept(self, lying: Lying, kept: frozenset[str], prefixes: Sequence[str]) -> Sequence[str]:
         """Say where git has to look for files that it does not keep, ignored or not.
 
         Mostly there are none, or few; to find that out costs less than to have git look at every file twice.
         """
         if lying.has_repositories:
             return prefixes
-        out = self.run("ls-files", "-z", in_worktree=True).out
-        kept = frozenset(out.decode(errors="surrogateescape").split("\0"))
         below = (f"{folder}/{name}" for folder, names in lying.files.items() for name in names)
         top = self._files()
         beside = (path for path in prefixes if path not in lying.files and os.path.lexists(top / path))
