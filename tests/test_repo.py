@@ -47,7 +47,7 @@ from gitrelease.repo import (
     Unreachable,
     plain,
 )
-from gitrelease.repo.refs import MANY_REFS
+from gitrelease.repo.fetching import MANY_REFS
 from gitrelease.repo.run import Config, environment
 from tests.kit.git import NOON, Bench, Clone
 

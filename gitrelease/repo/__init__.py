@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Self
 
 from gitrelease.core.names import RefName
+from gitrelease.repo.fetching import Fetching
 from gitrelease.repo.history import NotOnFirstParents
 from gitrelease.repo.library import refuse_place
 from gitrelease.repo.objects import BLOB_LIMIT
-from gitrelease.repo.refs import Refs, remote_name
+from gitrelease.repo.refs import remote_name
 from gitrelease.repo.run import Config, Git, Place
 from gitrelease.repo.signing import Signing
 from gitrelease.repo.values import (
@@ -86,7 +87,7 @@ __all__ = [
 ]
 
 
-class Repo(Refs, Signing, Worktree):
+class Repo(Fetching, Signing, Worktree):
     """A clone of the release repository, or the bare repository itself.
 
     It is a context manager: leaving it ends the git process that reads objects. Threads may share it.

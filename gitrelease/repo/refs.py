@@ -1,4 +1,4 @@
-"""Refs under the names of the shared repository, wherever a clone keeps them; fetch and compare-and-swap."""
+"""Refs under the names of the shared repository, wherever a clone keeps them, moved by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from gitrelease.repo.history import History
 from gitrelease.repo.run import Config, Ran
 from gitrelease.repo.values import (
     GitFailed,
-    HistoryRewritten,
     PushDeclined,
     PushRejected,
     RefMove,
@@ -23,10 +22,6 @@ from gitrelease.repo.values import (
 )
 
 NOTHING = "0" * 40
-MANY_REFS = 256 * 1024
-"""From how many bytes of packed refs on, some three thousand, we ask before we fetch."""
-# A branch of that name would be written through the symbolic ref that clones keep there.
-_HEAD_BRANCH = "refs/heads/HEAD"
 
 _REMOTE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # Only the exit code is decided by these: whether people look at their credentials or at their network.
@@ -37,7 +32,7 @@ _CREDENTIALS = re.compile(
 )
 _LOCK = re.compile(r"Unable to create '[^']*?((?:refs/[^']*|packed-refs)\.lock)': File exists")
 # What git's own servers answer when another push got in between, after they had named the old values.
-_LOST = re.compile(
+LOST = re.compile(
     r"cannot lock ref|failed to (update|lock)|incorrect old value|already exists|stale info|fetch first"
     r"|reference (already|broken)|atomic transaction failed",
     re.IGNORECASE,
@@ -145,105 +140,7 @@ class Refs(History):
         lines = (line.split(" ") for line in out.decode(errors="surrogateescape").split("\n") if line)
         return {name: id_ for id_, name, symbolic in lines if not symbolic}
 
-    # Fetching.
-
-    def fetch(self, *, main: RefName | None, tags: bool = False) -> None:
-        """Bring the branches that the shared repository holds here, and forget what it holds no more.
-
-        The main branch, `production`, `archive` and `review/*` only ever grow. What they held when they were
-        last looked at is remembered apart from what `git fetch` moves, so that a rewritten history is noticed
-        also when somebody else fetched it into this clone.
-
-        Args:
-            main: the main branch, which only grows as well; None where its name is not known yet.
-            tags: whether release tags are looked at one by one, so that one that was moved or deleted there is so here.
-                Else new ones follow the commits they name, as git does it, when a branch has moved: they are labels
-                by which nothing is decided, and there may be a thousand times as many of them as branches.
-
-        Raises:
-            Unreachable, RemoteRefusedCredentials: the shared repository did not answer.
-            HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
-        """
-        if self.is_direct:
-            self.relist()
-            return
-        self._check_remote()
-        before = self.refs(HEADS)
-        if tags or not self._are_as_kept(before):
-            ran = self._fetched(tags=tags)
-            if ran.exit != 0 and _LOST.search(ran.err):  # another fetch in this clone held a lock
-                ran = self._fetched(tags=tags)
-            self.relist()
-            if ran.exit != 0:
-                raise self._no_answer(ran)
-        self._check_growth(before, self.refs(HEADS), main)
-
-    def _are_as_kept(self, kept: Mapping[RefName, str]) -> bool:
-        """Say whether the shared branches are those that are kept here, so that there is nothing to fetch.
-
-        Whatever it brings, `git fetch` goes through what every ref leads to, which takes long where there are
-        thousands of release tags; there it is quicker to ask first, and elsewhere to ask only once.
-        """
-        place = self._place
-        packed = None if place is None else place.common_dir / "packed-refs"
-        if packed is None or not packed.is_file() or packed.stat().st_size < MANY_REFS:
-            return False
-        ran = self.run(
-            "ls-remote", "--heads", "--refs", "--end-of-options", self.remote,
-            config=Config.USER, in_worktree=True, accept=range(256),
-        )  # fmt: skip
-        if ran.exit != 0:
-            raise self._no_answer(ran)
-        lines = ran.out.decode(errors="surrogateescape").split("\n")
-        there = {
-            name: id_
-            for id_, tab, name in (line.partition("\t") for line in lines)
-            if tab and name != _HEAD_BRANCH
-        }
-        return there == kept
-
-    def _fetched(self, *, tags: bool) -> Ran:
-        return self.run(
-            "fetch", "--quiet", "--prune", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--no-recurse-submodules", "--no-show-forced-updates", "--refmap=",
-            "--end-of-options", self.remote,
-            f"+refs/heads/*:refs/remotes/{self.remote}/*",
-            f"^{_HEAD_BRANCH}",
-            *([f"+{RELEASE_TAGS}*:{RELEASE_TAGS}*"] if tags else []),
-            config=Config.USER, in_worktree=True, accept=range(256),
-        )  # fmt: skip
-
-    def _check_growth(
-        self, before: Mapping[RefName, str], now: Mapping[RefName, str], main: RefName | None
-    ) -> None:
-        seen = {ref: id_ for ref, id_ in self._seen_refs().items() if _grows(ref, main)}
-        rewritten: list[HistoryRewritten] = []
-        put_back: list[RefMove] = []
-        remembered: list[RefMove] = []
-        for ref in sorted({*seen, *(ref for ref in {*before, *now} if _grows(ref, main))}):
-            new = now.get(ref)
-            olds = dict.fromkeys(old for old in (seen.get(ref), before.get(ref)) if old is not None)
-            if new is None and ref.startswith(REVIEW):  # reviews end
-                olds.clear()
-            lost = [old for old in olds if new is None or not self._contains(new, old)]
-            if lost:
-                kept_in = (self._seen(ref), self._here(ref))
-                rewritten.append(HistoryRewritten(ref, lost[0], new, kept_in=kept_in))
-                put_back.append(RefMove(ref=RefName(self._here(ref)), new=lost[0], expected=new))
-            elif new != seen.get(ref):
-                remembered.append(RefMove(ref=RefName(self._seen(ref)), new=new, expected=seen.get(ref)))
-        if rewritten:
-            self._transact([*put_back, *remembered])
-            raise rewritten[0]
-        try:
-            self._transact(remembered)
-        except GitFailed:
-            # Another gitrelease in this clone was faster, or is remembering just now; so it is remembered.
-            return
-
-    def _seen_refs(self) -> dict[RefName, str]:
-        top = self._seen("")
-        return {RefName("refs/" + name.removeprefix(top)): id_ for name, id_ in self._local_refs(top).items()}
+    # Remembering.
 
     def remembered(self) -> dict[str, CommitId]:
         """Give the commits that this clone found to be good, by name; nobody else can move them.
@@ -276,30 +173,6 @@ class Refs(History):
             # Somebody else is remembering, or this clone cannot be written; then it is looked at again.
             return
 
-    def bring(self, commits: Sequence[CommitId]) -> None:
-        """Bring commits here that no ref holds any more, as far as the shared repository still gives them.
-
-        Nothing refers to them here, either: git forgets them after some weeks, and they can be brought again.
-        """
-        if self.is_direct:
-            return
-        self._check_remote()
-        if commits and self._brought(commits).exit != 0:
-            # git brings none of several of which one is gone.
-            for commit in commits:
-                self._brought([commit])
-
-    def _brought(self, commits: Sequence[CommitId]) -> Ran:
-        return self.run(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--no-recurse-submodules", "--refmap=", "--end-of-options", self.remote,
-            *(full_id(commit) for commit in commits),
-            config=Config.USER, in_worktree=True, accept=range(256),
-        )  # fmt: skip
-
-    def _contains(self, new: str, old: str) -> bool:
-        return self.exists(old) and self.is_ancestor(CommitId(old), CommitId(new))
-
     # Moving.
 
     def push(self, moves: Sequence[RefMove]) -> None:
@@ -324,7 +197,7 @@ class Refs(History):
     def _check_rewind(self, move: RefMove) -> None:
         """Refuse to take anything away from a branch that only grows, whoever asks."""
         ends = move.new is None and move.ref.startswith(REVIEW)
-        if move.expected is None or not _grows(move.ref) or ends:
+        if move.expected is None or not grows(move.ref) or ends:
             return
         if move.new is None or not self.is_ancestor(CommitId(move.expected), CommitId(move.new)):
             raise Refused(
@@ -342,7 +215,7 @@ class Refs(History):
         except GitFailed as problem:
             if lost := _elsewhere(open_, self._local_refs(*(move.ref for move in open_))):
                 raise PushRejected(lost) from problem
-            if _LOST.search(problem.message):
+            if LOST.search(problem.message):
                 raise PushRejected({move.ref: _held_by(problem.message) for move in open_}) from problem
             raise
 
@@ -368,7 +241,7 @@ class Refs(History):
             raise PushRejected(lost)
         said = plain(ran.out.decode(errors="replace"))
         reasons = [line for line in said.splitlines() if line.startswith("!")]
-        if any(_LOST.search(reason) for reason in reasons):
+        if any(LOST.search(reason) for reason in reasons):
             raise PushRejected({move.ref: _held_by(ran.err) for move in moves})
         if not reasons and _CREDENTIALS.search(ran.err):
             raise self._no_answer(ran)
@@ -499,7 +372,8 @@ def remote_name(text: str) -> str:
     return text
 
 
-def _grows(ref: str, main: RefName | None = None) -> bool:
+def grows(ref: str, main: RefName | None = None) -> bool:
+    """Say whether a branch only ever grows."""
     return ref in {main, ARCHIVE, LEDGER} or ref.startswith(REVIEW)
 
 
