@@ -112,7 +112,7 @@ def forge_of(
 
     def main() -> str:
         tip = repo.tip(LEDGER)
-        return "main" if tip is None else read_beginning(repo, root, tip=tip).main
+        return "main" if tip is None else read_beginning(repo, root, tip=tip)[1].main
 
     return GithubForge(
         repo,
@@ -148,12 +148,13 @@ def _forge_named(repo: Repo, root: CommitId | None) -> ForgeKind | None:
     """Give the forge that the trust root names; None before there is one here, or where it cannot be believed."""
     try:
         known = root or repo.known_good(ROOT)
-        if known is not None and repo.exists(known):
-            return receipt_of(repo.commit(known)).forge
-        tip = repo.tip(LEDGER)
-        return None if tip is None else receipt_of(repo.commit(find_root(repo, tip))).forge
+        if known is None or not repo.exists(known):
+            tip = repo.tip(LEDGER)
+            known = None if tip is None else find_root(repo, tip)
+        founding = None if known is None else receipt_of(repo.commit(known)).founding
     except GitReleaseError:
         return None  # what is wrong with the ledger, commands say
+    return None if founding is None else founding.forge
 
 
 def can_sign(repo: Repo, settings: Settings) -> bool:

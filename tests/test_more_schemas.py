@@ -19,6 +19,7 @@ from gitrelease.core.ledger import (
     Event,
     Evidence,
     ForgeKind,
+    Founding,
     ItemResult,
     Receipt,
     Work,
@@ -168,12 +169,9 @@ RECEIPT = Receipt(
     targets=("main",),
     holdings=commit(8),
     note="the tag's name was taken",
-    workspace=ID,
-    main="main",
-    taken_over=commit(9),
-    forge=ForgeKind.GITHUB,
 )
-ROOT = Receipt(event=Event.ROOT, runner=MemberId("adm-1"), workspace=ID, main="trunk", taken_over=commit(9))
+FOUNDING = Founding(workspace=ID, main="main", taken_over=commit(9), forge=ForgeKind.GITHUB)
+ROOT = Receipt(event=Event.ROOT, runner=MemberId("adm-1"), founding=FOUNDING)
 SETTLED = SettledTask(
     id=TaskId(item=job(), version=3),
     commit=commit(1),
@@ -206,7 +204,7 @@ OPINION: dict[str, object] = {
 EXAMPLES: Mapping[str, Mapping[str, object]] = {
     "manifest": manifest_document(MANIFEST),
     "record": record_document(RECORD),
-    "receipt": receipt_document(RECEIPT),
+    "receipt": receipt_document(replace(RECEIPT, founding=FOUNDING)),
     "opinion": OPINION,
     "settlement": entry_document(ENTRY),
 }

@@ -122,7 +122,7 @@ class Desk:
     def main_branch(self) -> RefName | None:
         """Name the main branch, as the trust root has it; None where there is no ledger yet."""
         tip = self.repo.tip(LEDGER)
-        return None if tip is None else branch(read_beginning(self.repo, self.root, tip=tip).main)
+        return None if tip is None else branch(read_beginning(self.repo, self.root, tip=tip)[1].main)
 
     def look(self, *, tags: bool = False) -> Situation:
         """Fetch, and say how things stand."""

@@ -30,7 +30,7 @@ from gitrelease.commands.pull import take_over
 from gitrelease.commands.server import hand_out
 from gitrelease.commands.workflows import add_workflows, write_lacking
 from gitrelease.core.finding import Finding
-from gitrelease.core.ledger import Event, ForgeKind, Receipt, receipt_document
+from gitrelease.core.ledger import Event, ForgeKind, Founding, Receipt, receipt_document
 from gitrelease.core.names import (
     GUARDED,
     HEADS,
@@ -272,8 +272,8 @@ def _main_branch(repo: Repo) -> str:
     if repo.has_remote and (shared := repo.default_branch()):
         return shared.removeprefix(HEADS)
     ledger = repo.resolve(LEDGER)
-    if ledger is not None and _own_root(repo, ledger) and (known := receipt_of(repo.commit(ledger)).main):
-        return known
+    if ledger is not None and _own_root(repo, ledger) and (known := receipt_of(repo.commit(ledger)).founding):
+        return known.main
     return (repo.head_branch() or branch("main")).removeprefix(HEADS)
 
 
@@ -383,10 +383,7 @@ def _root(
     receipt = Receipt(
         event=Event.ROOT,
         runner=who,
-        workspace=workspace.id,
-        main=start.main,
-        taken_over=taken,
-        forge=forge,
+        founding=Founding(workspace=workspace.id, main=start.main, taken_over=taken, forge=forge),
     )
     if start.local_root is not None and receipt_of(repo.commit(start.local_root)) == receipt:
         return start.local_root
@@ -461,9 +458,9 @@ def _already(repo: Repo, request: InitRequest) -> InitResult:
         notes += write_lacking(repo, ledger.main)
     if request.import_file is not None:
         notes.append("nothing was imported; run gitrelease import")
-    taken = receipt_of(repo.commit(ledger.root)).taken_over
+    taken = ledger.founding.taken_over
     head = repo.resolve("HEAD")
-    if taken is not None and (head is None or not repo.is_ancestor(taken, head)):
+    if head is None or not repo.is_ancestor(taken, head):
         # An earlier run was cut short after it had pushed, or this clone is older than the ledger.
         start = _Start(main=ledger.main, base=None, shared=None, local_root=None, local_ledger=None)
         notes += _bring_here(repo, start, Beginning(held={}, items={}), taken)

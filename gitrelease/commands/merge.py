@@ -12,7 +12,7 @@ from gitrelease.core.status import Status, closed_as, status_of
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.errors import Exit, Refused
-from gitrelease.reading.judging import Judged, judge_branch
+from gitrelease.reading.judging import Judged, Reviewed, judge_branch
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.trees import difference_of
 from gitrelease.repo import Conflicts, PushDeclined
@@ -129,7 +129,7 @@ def _merged_before(desk: Desk, now: Situation, package: PackageName) -> MergeRes
     return None
 
 
-def _judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
+def _judged(desk: Desk, now: Situation, package: PackageName) -> Reviewed:
     became = now.archive.outcome(package)
     review = desk.forge.find(package, now.workspace, also_gone=became is None)
     if review is not None:
@@ -153,11 +153,9 @@ def _refusal(verdict: Verdict) -> Refused:
     return NotApproved(f"{verdict.package} is not approved yet: {missing}", hint="ask the reviewers")
 
 
-def _merge(desk: Desk, now: Situation, judged: Judged) -> CommitId:
+def _merge(desk: Desk, now: Situation, judged: Reviewed) -> CommitId:
     """Merge the approved head; git itself refuses two packages with one item, and we compare every blob."""
     package = judged.package
-    if judged.review is None:
-        raise AssertionError("an approved package has a review")
     if unapproved := now.unapproved_items & {planned.item for planned in package.manifest.items}:
         raise HeldUnapproved(min(unapproved))
     tree = desk.repo.merge_trees(now.main, package.head)

@@ -28,7 +28,7 @@ from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
 from gitrelease.errors import Refused
 from gitrelease.forges import Standing, Statement
-from gitrelease.reading.judging import Judged, judge_branch, number_faults
+from gitrelease.reading.judging import Reviewed, judge_branch, number_faults
 from gitrelease.reading.situation import Situation
 from gitrelease.repo import RefMove
 
@@ -70,7 +70,7 @@ def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
     raise NoSuchPackage(package)
 
 
-def judge(desk: Desk, now: Situation, package: PackageName) -> Judged:
+def judge(desk: Desk, now: Situation, package: PackageName) -> Reviewed:
     """Judge an open package as its branch has it now."""
     return judge_branch(desk.repo, desk.forge, now.ground, find_open(desk, now, package))
 
@@ -87,8 +87,6 @@ def _approve(desk: Desk, package: PackageName, message: str) -> Said:
     now = desk.look()
     who = desk.allowed(Action.APPROVE, now.workspace)
     judged = _still_judged(desk, now, package)
-    if judged.review is None:
-        raise NoSuchPackage(package)
     if who in judged.package.makers:
         raise Refused(
             f"{who} made part of {package}, and nobody approves their own work", hint="ask another reviewer"
@@ -101,7 +99,7 @@ def _approve(desk: Desk, package: PackageName, message: str) -> Said:
     return _say(desk, now, judged, who, Say.APPROVE, message)
 
 
-def _still_judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
+def _still_judged(desk: Desk, now: Situation, package: PackageName) -> Reviewed:
     """Judge a package, also one that is merged: a late yes counts, and a no until sync has started (design 4)."""
     merged = [one for one in now.merged if one.name == package]
     if not merged:
@@ -111,7 +109,7 @@ def _still_judged(desk: Desk, now: Situation, package: PackageName) -> Judged:
         raise Refused(
             f"{package} is merged, and its review is gone", hint="`gitrelease rollback --unapproved`"
         )
-    return judged
+    return Reviewed.of(judged, judged.review)
 
 
 def reject(desk: Desk, package: PackageName, *, message: str) -> Said:
@@ -146,9 +144,6 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     if say is Say.REJECT and any(one.name == package for one in now.merged):
         return _object(desk, now, package, who, message)
     judged = judge(desk, now, package)
-    review = judged.review
-    if review is None:
-        raise NoSuchPackage(package)
     if say is Say.REVOKE and who not in judged.package.makers:
         desk.allowed(Action.REVOKE_ANY, now.workspace)
     if say is Say.REJECT and who in judged.package.makers:
@@ -156,7 +151,7 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
             f"{who} made part of {package}", hint=f"take it back: `gitrelease package revoke {package}`"
         )
     said = _say(desk, now, judged, who, say, message)
-    review = desk.forge.find(package, now.workspace) or review
+    review = desk.forge.find(package, now.workspace) or judged.review
     closed = judge_branch(desk.repo, desk.forge, now.ground, review)
     status = Status.REJECTED if say is Say.REJECT else Status.REVOKED
     outcome = replace(summarize(desk, now, closed), status=status, missing=())
@@ -201,11 +196,9 @@ def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, mes
     return replace(said, is_late=True, is_too_late=is_too_late)
 
 
-def _say(desk: Desk, now: Situation, judged: Judged, who: MemberId, say: Say, message: str) -> Said:
+def _say(desk: Desk, now: Situation, judged: Reviewed, who: MemberId, say: Say, message: str) -> Said:
     """Record an opinion, unless the same person's last word on the same content is the same."""
     review = judged.review
-    if review is None:
-        raise AssertionError("whoever speaks has a review to speak of")
     mine = [
         opinion for opinion in review.opinions if opinion.actor.member == who and opinion.say is not Say.ASK
     ]
@@ -231,8 +224,7 @@ def withdraw(desk: Desk, package: PackageName, *, message: str = "") -> Said:
         who = desk.allowed(Action.APPROVE, now.workspace)
         judged = _still_judged(desk, now, package)
         said = _say(desk, now, judged, who, Say.WITHDRAW, message)
-        if judged.review is not None:
-            desk.forge.report(judged.review, lambda: _standing_now(desk, package))
+        desk.forge.report(judged.review, lambda: _standing_now(desk, package))
         return said
 
     return until_first(attempt)
@@ -253,8 +245,6 @@ def add_reviewers(desk: Desk, package: PackageName, reviewers: Sequence[str]) ->
         now = desk.look()
         who = desk.allowed(Action.RELEASE, now.workspace)
         judged = judge(desk, now, package)
-        if judged.review is None:
-            raise NoSuchPackage(package)
         makers = judged.package.makers
         asked = tuple(dict.fromkeys(check_reviewer(now.workspace, one, makers) for one in reviewers))
         known = {*judged.package.manifest.reviewers, *judged.review.asked}

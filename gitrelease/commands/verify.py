@@ -147,7 +147,7 @@ def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
     if known is not None:
         present.since, present.released, present.signatures = known.archive, known.released, known.settled
         present.seen = known.production if is_still_there else {}
-    main = branch(past.main)
+    main = branch(past.founding.main)
     for promise, ref, found in (
         (2, main, present.history()),
         (1, main, present.unapproved()),
@@ -223,7 +223,7 @@ class _Present:
 
     @property
     def _main(self) -> RefName:
-        return branch(self.past.main)
+        return branch(self.past.founding.main)
 
     def history(self) -> Iterator[Broken]:
         """Find what the main branch has lost: it only ever grew, from the commit that was taken over."""
@@ -232,9 +232,9 @@ class _Present:
             return
         tip = CommitId(self.refs[self._main])
         kept = set(self.desk.repo.first_parent_ids(tip))
-        if self.past.taken_over not in kept:
+        if self.past.founding.taken_over not in kept:
             yield self._lost(
-                f"does not grow from {self.past.taken_over:.7}, which was taken over: it was rewritten"
+                f"does not grow from {self.past.founding.taken_over:.7}, which was taken over: it was rewritten"
             )
         for name, known in self.past.packages.items():
             if known.merge not in kept:
@@ -294,7 +294,7 @@ class _Present:
         forge = self.desk.forge
         merged, approved, workspace = fold(
             self.desk.repo,
-            forge if self.past.forge is ForgeKind.LOCAL else FarForge(forge=forge),
+            forge if self.past.founding.forge is ForgeKind.LOCAL else FarForge(forge=forge),
             self._ledger(),
             main,
             workspace=self.past.effective,
@@ -326,9 +326,7 @@ class _Present:
             tip=past.at.id,
             tree=past.tree,
             receipt=past.receipt,
-            main=past.main,
-            workspace_id=past.workspace_id,
-            forge=past.forge,
+            founding=past.founding,
         )
 
     # Release tags: labels, by which nothing is decided, but people go by them.
@@ -380,7 +378,7 @@ class _Present:
                 repo=self.desk.repo,
                 workspaces=self.workspaces,
                 tip=tip,
-                by_forge=self.past.forge is ForgeKind.GITHUB,
+                by_forge=self.past.founding.forge is ForgeKind.GITHUB,
                 since=self.since,
             )
             yield from walk.faults()

@@ -91,6 +91,20 @@ class Evidence:
 
 
 @frozen
+class Founding:
+    """What the trust root says for all that follows it."""
+
+    workspace: str
+    """The id of the workspace."""
+    main: str
+    """The name of the main branch."""
+    taken_over: CommitId
+    """The commit of the main branch that was taken over, not reviewed."""
+    forge: ForgeKind = ForgeKind.LOCAL
+    """Where packages are reviewed."""
+
+
+@frozen
 class Receipt:
     """One entry of the ledger."""
 
@@ -109,11 +123,8 @@ class Receipt:
     holdings: CommitId | None = None
     """The commit whose tree lists what every target was last given."""
     note: str = ""
-    # Only in the root:
-    workspace: str | None = None
-    main: str | None = None
-    taken_over: CommitId | None = None
-    forge: ForgeKind = ForgeKind.LOCAL
+    founding: Founding | None = None
+    """In the trust root, and only there."""
 
     @property
     def is_open(self) -> bool:
@@ -319,10 +330,7 @@ def receipt_document(receipt: Receipt) -> dict[str, object]:
         "targets": list(receipt.targets),
         "holdings": receipt.holdings,
         "note": receipt.note,
-        "workspace": receipt.workspace,
-        "main": receipt.main,
-        "takenOver": receipt.taken_over,
-        "forge": None if receipt.forge is ForgeKind.LOCAL else receipt.forge,
+        **({} if receipt.founding is None else _founding_document(receipt.founding)),
     }
     document.update({key: value for key, value in optional.items() if value})
     return document
@@ -331,9 +339,9 @@ def receipt_document(receipt: Receipt) -> dict[str, object]:
 def parse_receipt(value: Mapping[str, object]) -> Receipt:
     """Read a receipt that its schema accepts."""
     top = Fields(value)
-    package, evidence = top.optional("package"), top.fields("evidence")
+    event, package, evidence = top.choice("event", Event), top.optional("package"), top.fields("evidence")
     return Receipt(
-        event=top.choice("event", Event),
+        event=event,
         runner=MemberId(top.text("runner")),
         run=top.text("run"),
         work=top.choice("work", Work) if "work" in top else None,
@@ -347,9 +355,24 @@ def parse_receipt(value: Mapping[str, object]) -> Receipt:
         targets=top.texts("targets"),
         holdings=_commit(top, "holdings"),
         note=top.text("note", ""),
-        workspace=top.optional("workspace"),
-        main=top.optional("main"),
-        taken_over=_commit(top, "takenOver"),
+        founding=_parse_founding(top) if event is Event.ROOT else None,
+    )
+
+
+def _founding_document(founding: Founding) -> dict[str, object]:
+    return {
+        "workspace": founding.workspace,
+        "main": founding.main,
+        "takenOver": founding.taken_over,
+        "forge": None if founding.forge is ForgeKind.LOCAL else founding.forge,
+    }
+
+
+def _parse_founding(top: Fields) -> Founding:
+    return Founding(
+        workspace=top.text("workspace"),
+        main=top.text("main"),
+        taken_over=CommitId(top.text("takenOver")),
         forge=top.choice("forge", ForgeKind, ForgeKind.LOCAL),
     )
 

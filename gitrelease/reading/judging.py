@@ -91,18 +91,31 @@ class Judged:
     tasks: tuple[Task, ...] = ()
 
 
+@frozen
+class Reviewed(Judged):
+    """A package with its verdict, and the review that one can speak in."""
+
+    review: Review
+
+    @classmethod
+    def of(cls, judged: Judged, review: Review) -> Reviewed:
+        """Give the same with the review that it was judged by."""
+        return cls(package=judged.package, review=review, verdict=judged.verdict, tasks=judged.tasks)
+
+
 class NoManifest(GitReleaseError):
     """A branch stands where packages do, and holds no manifest that can be read."""
 
     code = "no-manifest"
 
 
-def judge_branch(repo: Repo, forge: Authors, ground: Ground, review: Review) -> Judged:
+def judge_branch(repo: Repo, forge: Authors, ground: Ground, review: Review) -> Reviewed:
     """Judge a package as its branch has it now."""
     found, faults = _branch_difference(repo, ground, review)
     read = _manifest_at(repo, review.head, review.package)
     faults += number_faults(ground, read[1])
-    return _judge(repo, forge, ground, review, read, head=review.head, found=found, faults=faults)
+    judged = _judge(repo, forge, ground, review, read, head=review.head, found=found, faults=faults)
+    return Reviewed.of(judged, review)
 
 
 def judge_merged(

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 
 from gitrelease.archiving import Archive
 from gitrelease.core.archive import Settlement
-from gitrelease.core.ledger import Event, ForgeKind, Receipt, parse_receipt
+from gitrelease.core.ledger import Event, ForgeKind, Founding, Receipt, parse_receipt
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
@@ -82,11 +82,18 @@ class Ledger:
     tree: TreeId
     """Items, records, manifests and workspace as approved: what production should hold."""
     receipt: Receipt
-    main: str
-    """The name of the main branch, as the trust root has it."""
-    workspace_id: str
-    forge: ForgeKind = ForgeKind.LOCAL
-    """Where its packages are reviewed, as the trust root has it."""
+    founding: Founding
+    """What the trust root says."""
+
+    @property
+    def main(self) -> str:
+        """The name of the main branch."""
+        return self.founding.main
+
+    @property
+    def forge(self) -> ForgeKind:
+        """Where packages are reviewed."""
+        return self.founding.forge
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -109,7 +116,7 @@ class Ledger:
             if receipt.evidence is not None:
                 return receipt.evidence.main_after
             commit = self.repo.commit(commit.parents[0])
-        return receipt.taken_over
+        return receipt.founding.taken_over if receipt.founding else None
 
     def has(self, package: PackageName) -> bool:
         """Say whether the ledger knows a package: released, failed, or refused."""
@@ -134,25 +141,12 @@ def _receipt(message: str, id_: CommitId) -> Receipt:
     return read_message(message, "receipt", parse_receipt, of=f"the ledger's {id_:.7}")
 
 
-@frozen
-class Beginning:
-    """The trust root: where a ledger begins, and what it says for all that follows."""
-
-    root: CommitId
-    main: str
-    """The name of the main branch."""
-    workspace: str
-    """The id of the workspace."""
-    forge: ForgeKind
-    """Where its packages are reviewed."""
-
-
 def find_root(repo: Repo, tip: CommitId) -> CommitId:
     """Walk a ledger down to its first commit; whether that is the right one is for `read_ledger`."""
     return repo.first_of(tip)
 
 
-def read_beginning(repo: Repo, root: CommitId | None, *, tip: CommitId) -> Beginning:
+def read_beginning(repo: Repo, root: CommitId | None, *, tip: CommitId) -> tuple[CommitId, Founding]:
     """Read the trust root of a ledger.
 
     Args:
@@ -174,12 +168,12 @@ def read_beginning(repo: Repo, root: CommitId | None, *, tip: CommitId) -> Begin
             hint="somebody replaced the branch `production`; restore it before anything else",
         )
     receipt = receipt_of(repo.commit(first))
-    if receipt.event is not Event.ROOT or receipt.main is None or receipt.workspace is None:
+    if receipt.founding is None:
         raise LedgerForged(
             f"{first:.7} is no trust root", hint="set GITRELEASE_ROOT to what `gitrelease init` printed"
         )
     repo.remember(ROOT, first)
-    return Beginning(root=first, main=receipt.main, workspace=receipt.workspace, forge=receipt.forge)
+    return first, receipt.founding
 
 
 def read_ledger(
@@ -205,18 +199,16 @@ def read_ledger(
             "it is never rebuilt",
         )
     tip = CommitId(refs[LEDGER])
-    beginning = read_beginning(repo, root, tip=tip)
+    first, founding = read_beginning(repo, root, tip=tip)
     commit = repo.commit(tip)
-    _check_signer(repo, commit, beginning.root)
+    _check_signer(repo, commit, first)
     ledger = Ledger(
         repo=repo,
-        root=beginning.root,
+        root=first,
         tip=tip,
         tree=commit.tree,
         receipt=receipt_of(commit),
-        main=beginning.main,
-        workspace_id=beginning.workspace,
-        forge=beginning.forge,
+        founding=founding,
     )
     _check_not_behind(ledger, archive)
     return ledger

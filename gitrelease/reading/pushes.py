@@ -172,13 +172,14 @@ class Push:
                 "the trust root is not here, so nobody knows which branch is the main one",
                 hint="restore the branch `production` on the server from a clone",
             )
-        return receipt_of(self.repo.commit(root)).main
+        founding = receipt_of(self.repo.commit(root)).founding
+        return None if founding is None else founding.main
 
     def ledger_at(self, tip: CommitId) -> Ledger:
         """Give the ledger as it was, or is to be, at one of its receipts."""
         root = self.root
         begun = None if root is None else receipt_of(self.repo.commit(root))
-        if root is None or begun is None or begun.main is None or begun.workspace is None:
+        if root is None or begun is None or begun.founding is None:
             raise LedgerMissing("the ledger does not begin with a trust root")
         commit = self.repo.commit(tip)
         return Ledger(
@@ -187,8 +188,7 @@ class Push:
             tip=tip,
             tree=commit.tree,
             receipt=receipt_of(commit),
-            main=begun.main,
-            workspace_id=begun.workspace,
+            founding=begun.founding,
         )
 
     @property

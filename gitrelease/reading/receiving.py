@@ -194,13 +194,13 @@ def _root(push: Push, move: Move) -> RootFacts:
     except MALFORMED as wrong:
         said = wrong.message if isinstance(wrong, GitReleaseError) else f"it cannot be read ({wrong!r})"
         return RootFacts(pinned=push.pinned, faults=(said,), by=nobody, workspace=None, has_main=False)
-    main = push.after.get(branch(past.main))
+    main = push.after.get(branch(past.founding.main))
     return RootFacts(
         pinned=push.pinned,
         faults=tuple(broken.why for broken in past.broken),
         by=identify(push.repo, [tip], past.workspace)[tip],
         workspace=past.workspace,
-        has_main=main is not None and push.repo.is_ancestor(past.taken_over, CommitId(main)),
+        has_main=main is not None and push.repo.is_ancestor(past.founding.taken_over, CommitId(main)),
     )
 
 

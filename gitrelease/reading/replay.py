@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gitrelease.core.content import Difference, Held
-from gitrelease.core.ledger import Event, Evidence, ForgeKind, Receipt, Work
+from gitrelease.core.ledger import Event, Evidence, ForgeKind, Founding, Receipt, does_not_follow
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
@@ -57,11 +57,8 @@ class Past:
 
     repo: Repo
     root: CommitId
-    main: str
-    workspace_id: str
-    taken_over: CommitId
-    forge: ForgeKind
-    """Where its packages are reviewed: whose word is evidence."""
+    founding: Founding
+    """What the trust root says; where packages are reviewed is whose word is evidence."""
     workspace: Workspace
     """The workspace as approved before the work at hand: it says who may write, and judges what comes."""
     coming: Workspace | None = None
@@ -120,11 +117,11 @@ def _beginning(repo: Repo, root: CommitId) -> Past:
     past = at_root(repo, root)
     with Listing(broken=past.broken, promise=4, ref=LEDGER, what="the trust root"):
         past.items_taken_over = tuple(sorted(all_states(repo, root)))
-        if past.workspace.id != past.workspace_id:
+        if past.workspace.id != past.founding.workspace:
             raise GitReleaseError(
-                f"names the workspace {past.workspace_id}, and holds that of {past.workspace.id}"
+                f"names the workspace {past.founding.workspace}, and holds that of {past.workspace.id}"
             )
-        if changes := guarded_difference(repo, past.taken_over, root):
+        if changes := guarded_difference(repo, past.founding.taken_over, root):
             raise GitReleaseError(f"holds {changes[0].path} other than the commit it took over")
     return past
 
@@ -137,21 +134,13 @@ def at_root(repo: Repo, root: CommitId) -> Past:
     """
     commit = repo.commit(root)
     receipt = receipt_of(commit)
-    if (
-        receipt.event is not Event.ROOT
-        or receipt.main is None
-        or receipt.workspace is None
-        or receipt.taken_over is None
-    ):
+    if receipt.founding is None:
         raise GitReleaseError("it is no trust root")
     workspace = read_workspace(repo, root)
     return Past(
         repo=repo,
         root=root,
-        main=receipt.main,
-        workspace_id=receipt.workspace,
-        taken_over=receipt.taken_over,
-        forge=receipt.forge,
+        founding=receipt.founding,
         workspace=workspace,
         workspaces=[workspace],
         at=commit,
@@ -208,7 +197,7 @@ class _Player:
         past = self.past
         self.signers = _Signers(repo=self.repo)
         merges = [known.merge for known in past.packages.values()]
-        main = merges[-1] if merges else past.taken_over
+        main = merges[-1] if merges else past.founding.taken_over
         self.outlook = Outlook(repo=self.repo, lists=past.receipt.holdings or EMPTY_TREE, main=main)
 
     def play(self) -> None:
@@ -316,28 +305,10 @@ class _Player:
         """Compare a receipt with what it follows, and its parents with what it says it keeps."""
         begun = self.past.begun
         started = None if begun is None else begun.receipt
-        kept = () if receipt.holdings is None else (receipt.holdings,)
-        evidence = () if receipt.evidence is None else receipt.evidence.commits
-        if commit.parents != tuple(dict.fromkeys((self.past.at.id, *kept, *evidence))):
+        if commit.parents != tuple(dict.fromkeys((self.past.at.id, *receipt.keeps))):
             self.say(4, "does not have as parents what it says it rests on")
-        match receipt.event:
-            case Event.ROOT:
-                self.say(4, "is a second trust root")
-            case Event.STARTED | Event.REFUSED if started is not None:
-                self.say(4, f"begins something else while {started.subject!r} is not finished")
-            case Event.ALIVE | Event.FINISHED if started is None:
-                self.say(4, "goes on with what was never started")
-            case Event.ALIVE | Event.FINISHED if started is not None and _about(receipt) != _about(started):
-                self.say(4, f"goes on with other work than was begun: {started.subject!r}")
-        if receipt.event is not Event.ROOT and (receipt.work is Work.PACKAGE) != (
-            receipt.package is not None
-        ):
-            self.say(4, "does not say what work it is about")
-        names_evidence = receipt.event in {Event.STARTED, Event.REFUSED} and receipt.package is not None
-        if names_evidence != (receipt.evidence is not None):
-            self.say(
-                4, "gives evidence of nothing" if receipt.evidence else "gives no evidence of the approval"
-            )
+        for fault in does_not_follow(receipt, started):
+            self.say(4, fault)
 
     def _check_tree(self, expected: Difference, changes: Sequence[TreeChange]) -> bool:
         """Compare what a receipt changes with what it may; remember what is approved where the two part."""
@@ -394,11 +365,11 @@ class _Player:
             approved=past.tree,
             workspace=past.workspace,
             root=past.root,
-            main=past.main,
+            main=past.founding.main,
             main_tip=evidence.main_after,
             is_past=True,
         )
-        if past.forge is ForgeKind.GITHUB:
+        if past.founding.forge is ForgeKind.GITHUB:
             return self._judge_recorded(evidence, package, ground)
         if evidence.recorded:
             self.say(
@@ -449,7 +420,8 @@ class _Player:
         parents = self.repo.commit(evidence.main_after).parents
         if parents[:1] != (evidence.main_before,):
             self.say(
-                4, f"names {evidence.main_before:.7} as what {self.past.main} held before {manifest.name}"
+                4,
+                f"names {evidence.main_before:.7} as what {self.past.founding.main} held before {manifest.name}",
             )
         if evidence.tasks != tuple(planned.task for planned in manifest.items):
             self.say(4, f"names other tasks than the manifest of {manifest.name}")
@@ -476,8 +448,3 @@ class _Player:
             return
         self._check_evidence(evidence, read[1])
         self.past.begun = Begun(receipt=receipt, manifest=read[1])
-
-
-def _about(receipt: Receipt) -> tuple[object, ...]:
-    """Say what work a receipt is about."""
-    return receipt.work, receipt.package, receipt.items, receipt.targets

@@ -25,6 +25,7 @@ from gitrelease.core.item import API_VERSION, Change, ItemState, Record, record_
 from gitrelease.core.ledger import (
     Event,
     Evidence,
+    Founding,
     Holding,
     ItemResult,
     Receipt,
@@ -230,9 +231,7 @@ class Grower:
         receipt = Receipt(
             event=Event.ROOT,
             runner=MemberId("adm-1"),
-            workspace=WORKSPACE_ID,
-            main="main",
-            taken_over=taken,
+            founding=Founding(workspace=WORKSPACE_ID, main="main", taken_over=taken),
         )
         self._root = self._receipt(receipt, "adm-1")
 

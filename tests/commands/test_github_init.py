@@ -188,7 +188,9 @@ def test_the_whole_story_on_github(town: Town) -> None:
     begun = town.says(admin, "init", "shop", "--github", "acme/desk")
     assert (begun["forge"], begun["pushed"], begun["existed"]) == ("github", True, False)
     with GitRepo.discover(town.server.path, remote="origin", environ=town.bench.environ) as repo:
-        assert receipt_of(repo.commit(CommitId(begun["root"]))).forge is ForgeKind.GITHUB
+        founding = receipt_of(repo.commit(CommitId(begun["root"]))).founding
+    assert founding is not None
+    assert founding.forge is ForgeKind.GITHUB
     assert town.server.git("ls-tree", "--name-only", "main", ".github/workflows/").split() == WORKFLOWS
     assert town.says(admin, "-C", "shop", "init", "--github", "acme/desk")["existed"]
     summary = town.bench.folder / "summary.md"

@@ -14,7 +14,7 @@ from gitrelease.commands.importing import ExportUnreadable
 from gitrelease.commands.init import InitRequest, InitResult, init
 from gitrelease.commands.pull import pull
 from gitrelease.commands.refusals import CheckFailed
-from gitrelease.core.ledger import Event
+from gitrelease.core.ledger import Event, Founding
 from gitrelease.core.names import GUARDED, CommitId, ItemKey, ItemName, Kind, MemberId, record_path
 from gitrelease.core.workspace import NotAllowed, Role, Signatures
 from gitrelease.errors import Refused
@@ -86,8 +86,10 @@ def test_the_root_is_a_commit_without_parents_that_holds_the_guarded_files(bench
         commit = repo.commit(made.root)
         receipt = receipt_of(commit)
     assert commit.parents == ()
-    assert (receipt.event, receipt.runner, receipt.main) == (Event.ROOT, "adm-1", "main")
-    assert (receipt.workspace, receipt.taken_over) == (made.workspace.id, clone.tip())
+    assert (receipt.event, receipt.runner) == (Event.ROOT, "adm-1")
+    assert receipt.founding == Founding(
+        workspace=made.workspace.id, main="main", taken_over=CommitId(clone.tip())
+    )
     assert guarded_differs(clone, "main", "production") == ""
     assert clone.git("ls-tree", "--name-only", "production").splitlines() == ["items", "workspace.yaml"]
 
@@ -215,7 +217,7 @@ def test_what_was_taken_over_can_be_released_at_once(bench: Bench) -> None:
     try:
         person = shop.person("dev-1")
         now = gather(person.repo, person.desk.forge, root=made.root)
-        assert (now.unapproved, now.merged, now.ledger.workspace_id) == ((), (), made.workspace.id)
+        assert (now.unapproved, now.merged, now.ledger.founding.workspace) == ((), (), made.workspace.id)
         package = shop.released(
             {"jobs/sales/orders.job.yaml": job_yaml("orders", script="clean", note="twice")}, "orders"
         )

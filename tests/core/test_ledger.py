@@ -23,6 +23,8 @@ from gitrelease.core.item import ItemState
 from gitrelease.core.ledger import (
     Event,
     Evidence,
+    ForgeKind,
+    Founding,
     Holding,
     ItemResult,
     Receipt,
@@ -93,18 +95,26 @@ FULL = Receipt(
     targets=("main", "lake"),
     holdings=commit("6"),
     note="a note",
-    workspace="7" * 32,
-    main="main",
-    taken_over=commit("8"),
 )
 
 LEAST = Receipt(event=Event.ALIVE, runner=MemberId("sync"))
 
+FIRST = Receipt(
+    event=Event.ROOT,
+    runner=MemberId("adm-1"),
+    founding=Founding(workspace="7" * 32, main="main", taken_over=commit("8"), forge=ForgeKind.GITHUB),
+)
+
 
 @pytest.mark.parametrize(
     "receipt",
-    [FULL, LEAST, replace(FULL, evidence=replace(EVIDENCE, log=None, tasks=(), approvals=(), recorded={}))],
-    ids=["full", "least", "without-log"],
+    [
+        FULL,
+        LEAST,
+        FIRST,
+        replace(FULL, evidence=replace(EVIDENCE, log=None, tasks=(), approvals=(), recorded={})),
+    ],
+    ids=["full", "least", "first", "without-log"],
 )
 def test_a_receipt_is_read_back_as_it_was_written(receipt: Receipt) -> None:
     text = json.dumps(receipt_document(receipt))
@@ -126,7 +136,7 @@ def test_a_receipt_says_only_what_applies() -> None:
     [
         (FULL, "finished package orders_1"),
         (Receipt(event=Event.STARTED, runner=MemberId("sync"), work=Work.BASELINE), "started baseline"),
-        (Receipt(event=Event.ROOT, runner=MemberId("sync")), "root the ledger"),
+        (FIRST, "root the ledger"),
     ],
 )
 def test_a_receipt_tells_people_in_one_line_what_it_is(receipt: Receipt, subject: str) -> None:
@@ -162,6 +172,14 @@ def test_a_receipt_that_lacks_something_is_not_read(key: str) -> None:
     for step in way:
         inner = inner[int(step) if step.isdecimal() else step]
     del inner[last]
+    with pytest.raises(Malformed):
+        parse_receipt(document)
+
+
+@pytest.mark.parametrize("key", ["workspace", "main", "takenOver"])
+def test_a_trust_root_that_lacks_something_is_none(key: str) -> None:
+    document = receipt_document(FIRST)
+    del document[key]
     with pytest.raises(Malformed):
         parse_receipt(document)
 

@@ -288,7 +288,9 @@ def _list_collaborators(hub: Hub) -> None:
 def _begun_on_github(made: Shop) -> CommitId:
     """Write the trust root once more, as one that names GitHub."""
     admin = made.person("adm-1")
-    receipt = replace(receipt_of(admin.repo.commit(made.root)), forge=ForgeKind.GITHUB)
+    begun = receipt_of(admin.repo.commit(made.root))
+    assert begun.founding is not None
+    receipt = replace(begun, founding=replace(begun.founding, forge=ForgeKind.GITHUB))
     message = message_of(receipt.subject, receipt_document(receipt))
     tree = admin.repo.tree_of(made.root)
     root = admin.desk.pen.commit(admin.repo, tree=tree, parents=(), message=message)

@@ -16,7 +16,7 @@ from gitrelease.commands.review import Said, approve, reject, revoke
 from gitrelease.commands.submit import Request, SubmitResult, submit
 from gitrelease.commands.sync import SyncRequest, SyncResult, sync
 from gitrelease.core.item import ItemState, Record, record_document
-from gitrelease.core.ledger import Event, Receipt, receipt_document
+from gitrelease.core.ledger import Event, Founding, Receipt, receipt_document
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
@@ -295,9 +295,7 @@ def open_shop(bench: Bench, files: Mapping[str, str] | None = None, **settings: 
     receipt = Receipt(
         event=Event.ROOT,
         runner=MemberId("adm-1"),
-        workspace="6f0c2d7e5b6a4e1f9c8d7b6a5e4f3d2c",
-        main="main",
-        taken_over=main,
+        founding=Founding(workspace="6f0c2d7e5b6a4e1f9c8d7b6a5e4f3d2c", main="main", taken_over=main),
     )
     message = message_of(receipt.subject, receipt_document(receipt))
     root = admin.desk.pen.commit(repo, tree=repo.tree_of(main), parents=(), message=message)
