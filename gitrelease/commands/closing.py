@@ -13,7 +13,7 @@ from gitrelease.commands.views import summarize
 from gitrelease.core.archive import ArchiveEntry, Settlement
 from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName, branch, package_ref
 from gitrelease.core.review import Review
-from gitrelease.core.status import Status, closed_as
+from gitrelease.core.status import Status, Summary, closed_as
 from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, RaceLost, Refused
 from gitrelease.reading.judging import Judged, NoManifest, judge_branch
@@ -62,7 +62,8 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
     """Settle a package whose review was closed, as the forge has it at this moment.
 
     Its head goes into the archive and its branch goes away, so that its tasks are pending again. Whoever opens the
-    pull request again at the same moment has no branch any more that could be merged, and the name is used.
+    pull request again at the same moment has no branch any more that could be merged, and the name is used. What is
+    left of a package that was settled before is put away again, whatever became of its review, unless that is open.
 
     Args:
         desk: what commands work with.
@@ -74,20 +75,21 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
         RaceLost: something moved meanwhile; ask the forge again.
     """
     package = review.package
-    settlement = closed_as(review)
-    is_on_main = any(one.name == package for one in now.merged) or now.ledger.has(package)
-    if settlement is None or is_on_main or now.ledger.receipt.package == package:
-        return None
-    # Somebody may have brought back the branch of a package that was settled before: that stays as it was.
     before = now.archive.outcome(package)
+    is_on_main = any(one.name == package for one in now.merged) or now.ledger.has(package)
+    if not _is_over(review, before) or is_on_main or now.ledger.receipt.package == package:
+        return None
     judged = judge_branch(desk.repo, desk.forge, now.ground, review)
-    outcome = before or replace(summarize(desk, now, judged), status=Status(str(settlement)), missing=())
+    # Somebody may have brought back the branch of a package that was settled before: that stays as it was.
+    outcome = before or replace(
+        summarize(desk, now, judged), status=Status(str(closed_as(review))), missing=()
+    )
     entry = ArchiveEntry(
         by=by,
         package=package,
         settlement=Settlement(str(outcome.status)),
         head=review.head,
-        message=closer_text(review),
+        message=closer_text(review) if closed_as(review) else "its branch came back after it was settled",
         recorded={} if before else desk.forge.record(review, {}),
     )
     archive = now.archive.extended(desk.pen, entry, outcome=outcome)
@@ -103,6 +105,11 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
     moves.append(RefMove(ref=ARCHIVE, new=archive, expected=now.archive.tip))
     desk.repo.push(moves)
     return Closed(package=package, status=outcome.status, why=entry.message), judged
+
+
+def _is_over(review: Review, before: Summary | None) -> bool:
+    """Say whether nothing can come of a review any more: it was closed, or its package settled before."""
+    return closed_as(review) is not None or (before is not None and not review.is_open)
 
 
 def settle_all(desk: Desk, now: Situation, by: MemberId) -> tuple[list[Closed], list[str]]:
@@ -140,7 +147,7 @@ def _settled(desk: Desk, now: Situation, name: PackageName, by: MemberId) -> tup
     """Settle one package, if it is closed; whenever somebody was first, all is looked at and asked again."""
     for tries in range(TRIES):
         review = desk.forge.find(name, now.workspace, also_gone=True)
-        if review is None or closed_as(review) is None:
+        if review is None or not _is_over(review, now.archive.outcome(name)):
             return now, None
         try:
             made = settle(desk, now, review, by)

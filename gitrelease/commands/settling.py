@@ -114,7 +114,7 @@ def settle(runner: Runner, summary: Summary | None) -> tuple[list[RefMove], str]
         return [], ""
     refs = desk.repo.refs()
     archive = read_archive(desk.repo, refs)
-    others, _ = open_packages(desk.repo, desk.forge, refs, read_workspace(desk.repo, runner.tree))
+    others, _ = open_packages(desk.repo, desk.forge, refs, read_workspace(desk.repo, runner.tree), archive)
     kept = {one.task for other in others if other.name != order.package for one in other.manifest.items}
     tasks = _tasks_to_settle(refs, order.manifest, order.package, kept)
     head, log = refs.get(package_ref(order.package)), refs.get(review_ref(order.package))

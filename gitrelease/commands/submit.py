@@ -181,7 +181,7 @@ def _sorted_out(
     recorded = {item: state.version if state else 0 for item, state in states.items()}
     numbers = highest_numbers(now.refs, now.archive, recorded)
     waiting = _waiting(desk, now, numbers)
-    packages, _ = open_packages(desk.repo, desk.forge, now.refs, now.workspace)
+    packages, _ = open_packages(desk.repo, desk.forge, now.refs, now.workspace, now.archive)
     in_review = tasks_in_review(packages, now.workspace)
     pulled = _pulled(desk, now, source)
     before = states if pulled == now.main else read_states(desk.repo, pulled, items)

@@ -208,7 +208,7 @@ def _settled(push: Push, commits: Sequence[Commit]) -> Iterable[Settled]:
     actors |= {id_: one for id_, one in identify(push.repo, ids, workspace).items() if one.member is not None}
     going = {task_of(ref): old for ref, old in push.deleted(RefKind.TASK).items()}
     tasks = _tasks_beside(push, going, workspace)
-    packages = open_packages(push.repo, push.forge, push.after, workspace)[0]
+    packages = open_packages(push.repo, push.forge, push.after, workspace, push.archive)[0]
     keeping = tasks_in_review(packages, workspace)
     kept = {id_: keeping[old] for id_, old in going.items() if old in keeping}
     for commit in commits:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from gitrelease.archiving import Archive
 from gitrelease.core.names import PACKAGE, BlobId, CommitId, MemberId, PackageName, RefName, package_name
 from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
@@ -27,9 +28,12 @@ class OpenPackage:
 
 
 def open_packages(
-    repo: Repo, forge: Forge, refs: Mapping[RefName, str], workspace: Workspace
+    repo: Repo, forge: Forge, refs: Mapping[RefName, str], workspace: Workspace, archive: Archive
 ) -> tuple[list[OpenPackage], dict[RefName, GitReleaseError]]:
-    """Read every package branch; what cannot be read as one comes back with the reason."""
+    """Read every package branch; what cannot be read as one comes back with the reason.
+
+    What was settled without being released cannot go live any more, so it is no package though its branch came back.
+    """
     heads = {ref: CommitId(commit) for ref, commit in refs.items() if ref.startswith(PACKAGE)}
     makers = forge.makers(heads, workspace)
     found: list[OpenPackage] = []
@@ -37,6 +41,8 @@ def open_packages(
     for ref, head in heads.items():
         try:
             name = package_name(ref.removeprefix(PACKAGE))
+            if archive.outcome(name) is not None:
+                continue
             read = read_manifest(repo, head, name)
         except GitReleaseError as refusal:
             wrong[ref] = refusal
@@ -75,7 +81,7 @@ def reviewers_of(repo: Repo, package: PackageName, commit: CommitId) -> tuple[Me
     return () if read is None else read[1].reviewers
 
 
-def tasks_in_review(packages: list[OpenPackage], workspace: Workspace) -> dict[CommitId, PackageName]:
+def tasks_in_review(packages: Iterable[OpenPackage], workspace: Workspace) -> dict[CommitId, PackageName]:
     """Say which open package keeps which task.
 
     Only a package by somebody who may release keeps tasks, else anyone who can push could keep them for ever.

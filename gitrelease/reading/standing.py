@@ -48,7 +48,7 @@ def read_standings(repo: Repo, forge: Forge, now: Situation) -> Standings:
     """Read every task branch and package branch, and work out where each task stands."""
     open_tasks = open_task_refs(now.refs)
     tasks, malformed = read_tasks(repo, Makers(forge=forge), open_tasks, now.workspace, main=now.main)
-    packages, unreadable = open_packages(repo, forge, now.refs, now.workspace)
+    packages, unreadable = open_packages(repo, forge, now.refs, now.workspace, now.archive)
     kept = tasks_in_review(packages, now.workspace)
     states = read_states(repo, now.approved, dict.fromkeys(task.item for task in tasks))
     recorded = {item: state.version if state else 0 for item, state in states.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.commands.closing import ClosedThere
+from gitrelease.commands.rollback import RollbackRequest, rollback
 from gitrelease.commands.sync import SyncResult
 from gitrelease.commands.verify import verify
 from gitrelease.commands.views import (
@@ -229,7 +230,7 @@ def test_a_branch_that_is_brought_back_and_stays_closed_is_put_away_again(shop: 
     close(shop, "dep-1")
     synced(shop)
     restore_branch(shop, "dev-1", made.head)
-    assert states(shop) == ["in-review"]
+    assert states(shop) == ["pending"]
     assert [status for _, status, _ in outcomes(synced(shop))] == ["rejected"]
     assert (states(shop), BRANCH in shop.refs(), is_whole(shop)) == (["pending"], False, True)
 
@@ -435,3 +436,48 @@ def test_a_settlement_that_the_record_does_not_bear_out(shop: HubShop, lie: str)
     assert broken.why.startswith(
         f"entry {forged:.7} says that first was rejected, and the pull request 1 was "
     )
+
+
+# What came back.
+
+
+def test_what_was_settled_comes_back_is_merged_and_put_back_keeps_no_task(shop: HubShop) -> None:
+    made = proposed(shop)
+    close(shop, "dep-1")
+    synced(shop)
+    restore_branch(shop, "dev-1", made.head)
+    assert states(shop) == ["pending"]  # it cannot go live any more, so it keeps nothing
+    reopen(shop, "dev-1")
+    client = shop.person("adm-2").client
+    client.put(client.repo("pulls/1/merge"), {"sha": made.head}, doing="merge it")
+    assert [one.name for one in synced(shop).waiting] == ["first"]
+    back = rollback(shop.person("adm-1").desk, RollbackRequest(unapproved=True)).manifest.name
+    for who in ("dep-1", "adm-2"):
+        with suppress(Refused):
+            shop.person(who).approve(back)
+    assert [one.name for one in synced(shop).packages] == [back, "first"]
+    assert (states(shop), BRANCH in shop.refs(), is_whole(shop)) == (["pending"], False, True)
+    dev = shop.person("dev-1")
+    assert dev.release("orders", name="second").manifest.name == "second"
+
+
+# How many strangers may open.
+
+
+def test_what_strangers_open_and_close_lengthens_nothing(shop: HubShop) -> None:
+    made = proposed(shop)
+    shop.hub.fork(shop.repo, "stranger")
+    for _ in range(21):
+        other = shop.hub.open(shop.repo, "stranger", "stranger:package/first")
+        with shop.hub.server.acting() as state:
+            pulls.close(state, state.pulls[other.id], state.account("stranger").id)
+    viewer = shop.fresh("view-1")
+    since = len(shop.hub.server.requests)
+    viewer.desk.look()
+    found = viewer.desk.forge.find(FIRST, viewer.desk.situation().workspace)
+    assert found is not None
+    assert (found.head, found.is_open) == (made.head, True)
+    asked = [operation for operation in shop.asked(since) if operation in {"graphql", "pulls/list"}]
+    assert asked == ["graphql", "pulls/list", "graphql"]
+    shop.hub.review(pull(shop), "dep-1")
+    assert shop.fresh("dep-2").gate("first").merge is not None

@@ -21,6 +21,8 @@ from gitrelease.repo import plain
 
 _DECISIVE = {"APPROVED": Say.APPROVE, "CHANGES_REQUESTED": Say.REJECT}
 _MOST_PAGES = 50
+_MOST_LISTED = 20
+"""So many pages are read of what everybody can make longer."""
 
 
 @frozen
@@ -40,6 +42,17 @@ class Seen:
     pull: PullRequest
     requests: tuple[Request, ...] = ()
     merged_at: datetime | None = None
+
+
+@frozen
+class _Page:
+    """One page of pull requests."""
+
+    nodes: tuple[Value, ...]
+    total: int | None
+    """How many there are on all pages."""
+    after: str | None
+    """Where the next page begins; None on the last one."""
 
 
 class Asking:
@@ -62,10 +75,41 @@ class Asking:
         """
         name = package_ref(package).removeprefix(HEADS)
         doing = f"read the pull request of {package}"
-        found = list(self._pulls(questions.OF_BRANCH, {"branch": name}, doing=doing))
-        ours = [node for node in found if not flag(node, "isCrossRepository")]
-        chosen = _chosen(ours, main=main, is_merged=is_merged)
+        page = self._page(questions.OF_BRANCH, {"branch": name}, doing=doing)
+        if page.after is None:
+            _check_count(len(page.nodes), page.total, what="pull requests")
+            ours = [node for node in page.nodes if not flag(node, "isCrossRepository")]
+            chosen = _chosen(ours, main=main, is_merged=is_merged)
+        else:
+            # Anybody can open as many as they like from forks; GitHub leaves those out where it is asked in REST.
+            number_ = number(
+                _chosen(list(self._ours(name, doing=doing)), main=main, is_merged=is_merged), "number"
+            )
+            chosen = None if number_ is None else self._one(number_, doing=doing)
         return None if chosen is None else self.read(package, chosen, main=main)
+
+    def _ours(self, name: str, *, doing: str) -> Iterator[Value]:
+        """Give what tells the pull requests from a branch of the repository itself apart, the newest first."""
+        asked = {
+            "head": f"{self._client.owner}:{name}",
+            "state": "all",
+            "sort": "created",
+            "direction": "desc",
+        }
+        for page in self._client.pages(self._client.repo("pulls"), asked, doing=doing):
+            for pull in page:
+                is_fork = number(pull, "head", "repo", "id") != number(pull, "base", "repo", "id")
+                if is_fork or text(pull, "head", "ref") != name:
+                    continue
+                state = "MERGED" if moment(pull, "merged_at") else text(pull, "state").upper()
+                base = text(pull, "base", "ref")
+                yield {"number": number(pull, "number"), "baseRefName": base, "state": state}
+
+    def _one(self, number_: int, *, doing: str) -> Value:
+        asked = {"owner": self._client.owner, "name": self._client.name, "number": number_}
+        told = self._client.graphql(questions.ONE, asked, doing=doing).whole()
+        self._client.check_name(text(told, "repository", "nameWithOwner"))
+        return at(told, "repository", "pullRequest")
 
     def read(
         self, package: PackageName, node: Value, *, main: str, moves: Sequence[Push] | None = None
@@ -121,7 +165,11 @@ class Asking:
     # All that are open, or closed.
 
     def open(self) -> Iterator[Value]:
-        """Give every open pull request of the repository, fifty in one answer."""
+        """Give the open pull requests of the repository, fifty in one answer, the newest first.
+
+        Strangers can open as many as they like, so what is beyond the first few pages is not given; whoever misses
+        one asks for it by itself.
+        """
         return self._pulls(questions.OPEN, {}, doing="list the open pull requests")
 
     def closed(self) -> Iterator[Value]:
@@ -131,21 +179,27 @@ class Asking:
     def _pulls(self, query: str, more: Mapping[str, str], *, doing: str) -> Iterator[Value]:
         after: str | None = None
         count, totals = 0, []
-        for _ in range(_MOST_PAGES):
-            asked = {"owner": self._client.owner, "name": self._client.name, "after": after, **more}
-            told = self._client.graphql(query, asked, doing=doing).whole()
-            self._client.check_name(text(told, "repository", "nameWithOwner"))
-            page = at(told, "repository", "pullRequests")
-            nodes = [node for node in rows(page, "nodes") if node is not None]
-            count += len(nodes)
-            totals += [total] if (total := number(page, "totalCount")) is not None else []
-            yield from nodes
-            if not flag(page, "pageInfo", "hasNextPage"):
+        for _ in range(_MOST_LISTED):
+            page = self._page(query, more, after, doing=doing)
+            count += len(page.nodes)
+            totals += [] if page.total is None else [page.total]
+            yield from page.nodes
+            if page.after is None:
                 # One that is opened meanwhile stands before all that were read.
                 _check_count(count, min(totals, default=None), what="pull requests")
                 return
-            after = text(page, "pageInfo", "endCursor")
-        raise Unreadable(f"there are more than {_MOST_PAGES} pages of pull requests")
+            after = page.after
+
+    def _page(self, query: str, more: Mapping[str, str], after: str | None = None, *, doing: str) -> _Page:
+        asked = {"owner": self._client.owner, "name": self._client.name, "after": after, **more}
+        told = self._client.graphql(query, asked, doing=doing).whole()
+        self._client.check_name(text(told, "repository", "nameWithOwner"))
+        page = at(told, "repository", "pullRequests")
+        return _Page(
+            nodes=tuple(node for node in rows(page, "nodes") if node is not None),
+            total=number(page, "totalCount"),
+            after=text(page, "pageInfo", "endCursor") if flag(page, "pageInfo", "hasNextPage") else None,
+        )
 
     def _all(self, node: Value, what: str, query: str, number_: int) -> list[Value]:
         """Read a list of a pull request to its end; one that stays shorter than it says is an error (P30)."""

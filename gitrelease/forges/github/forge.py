@@ -189,11 +189,16 @@ class GithubForge:
             return []
         main = self._main()
         found: dict[PackageName, Review] = {}
+        missing = set(heads)
         for node in self._asking.open():
+            if not missing:
+                break
             name = _package_of(node)
             if name is None or name not in heads:
                 continue
-            if name in found and text(node, "baseRefName") != main:
+            if text(node, "baseRefName") == main:
+                missing.discard(name)
+            elif name in found:
                 continue
             seen = self._read_cheaply(name, node, heads[name], main)
             found[name] = self._review(self._noted(seen), workspace, main)

@@ -54,6 +54,12 @@ query($owner: String!, $name: String!, $branch: String!, $after: String) {{
 }}{_pull(100)}"""
 """All pull requests from branches of one name, the newest first."""
 
+ONE = f"""
+query($owner: String!, $name: String!, $number: Int!) {{
+  {_OF_REPOSITORY} {{ nameWithOwner pullRequest(number: $number) {{ ...pull }} }}
+}}{_pull(100)}"""
+"""One pull request."""
+
 OPEN = f"""
 query($owner: String!, $name: String!, $after: String) {{
   {_OF_REPOSITORY} {{
