@@ -10,10 +10,10 @@ from gitrelease.commands import Desk
 from gitrelease.commands.calling import bring_in_line
 from gitrelease.commands.runner import Runner, Shift, TakenOver, WorkOrder, taken_over
 from gitrelease.commands.settling import note_results, settle
-from gitrelease.core.ledger import Event, Evidence, ItemResult, Work
+from gitrelease.core.ledger import Event, ItemResult, Work
 from gitrelease.core.names import LEDGER, Kind, PackageName, review_ref
 from gitrelease.core.package import Reason
-from gitrelease.core.status import Status, Summary, concluded, conclusion
+from gitrelease.core.status import Status, concluded, conclusion
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import TargetSettings, Workspace
 from gitrelease.errors import GitReleaseError, HalfDone, RaceLost
@@ -35,9 +35,6 @@ class Applied:
     results: tuple[ItemResult, ...]
     note: str = ""
     reasons: tuple[Reason, ...] = ()
-    summary: Summary | None = None
-    """The package as it is shown from now on, if it is one."""
-    evidence: Evidence | None = None
 
 
 def begin(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied:
@@ -82,7 +79,6 @@ def take_over(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> App
 def refuse(desk: Desk, now: Situation, order: WorkOrder, reasons: Sequence[Reason], shift: Shift) -> Applied:
     """Write down that an approved package cannot be applied any more; its changes are then nobody's."""
     runner = Runner.at(desk, now.ledger, order, shift, tree=now.ledger.tree)
-    summary = None
     if order.summary is not None:
         told = tuple(reason.message for reason in reasons)
         summary = replace(order.summary, status=Status.REFUSED, reasons=told, missing=())
@@ -94,8 +90,6 @@ def refuse(desk: Desk, now: Situation, order: WorkOrder, reasons: Sequence[Reaso
         status=Status.REFUSED,
         results=(),
         reasons=tuple(reasons),
-        summary=summary,
-        evidence=order.evidence,
     )
 
 
@@ -191,7 +185,5 @@ def _finish(
             status=conclusion(result.outcome.status for result in results),
             results=results,
             note=note,
-            summary=summary,
-            evidence=order.evidence,
         )
     raise HalfDone("the branches of the package keep moving", hint="run `gitrelease sync` again")

@@ -13,7 +13,7 @@ from gitrelease.commands.views import summarize
 from gitrelease.core.archive import ArchiveEntry, Settlement
 from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName, branch, package_ref
 from gitrelease.core.review import Review
-from gitrelease.core.status import Status, Summary, closed_as
+from gitrelease.core.status import Status, Summary, closed_as, ended_as
 from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, RaceLost, Refused
 from gitrelease.reading.judging import Judged, NoManifest, judge_branch
@@ -82,15 +82,15 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
     judged = judge_branch(desk.repo, desk.forge, now.ground, review)
     # Somebody may have brought back the branch of a package that was settled before: that stays as it was.
     outcome = before or replace(
-        summarize(desk, now, judged), status=Status(str(closed_as(review))), missing=()
+        summarize(desk, now, judged), status=Status(str(ended_as(review))), missing=()
     )
     entry = ArchiveEntry(
         by=by,
         package=package,
         settlement=Settlement(str(outcome.status)),
         head=review.head,
-        message=closer_text(review) if closed_as(review) else "its branch came back after it was settled",
-        recorded={} if before else desk.forge.record(review, {}),
+        message=_words(review),
+        recorded=desk.forge.record(review, {}) if before is None and closed_as(review) else {},
     )
     archive = now.archive.extended(desk.pen, entry, outcome=outcome)
     main = branch(now.ledger.main)
@@ -108,8 +108,15 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
 
 
 def _is_over(review: Review, before: Summary | None) -> bool:
-    """Say whether nothing can come of a review any more: it was closed, or its package settled before."""
-    return closed_as(review) is not None or (before is not None and not review.is_open)
+    """Say whether nothing can come of a review any more: it has ended, or its package was settled before."""
+    return ended_as(review) is not None or (before is not None and not review.is_open)
+
+
+def _words(review: Review) -> str:
+    if closed_as(review) is not None:
+        return closer_text(review)
+    ending = "was merged past everybody, and put back" if review.was_merged else "leads elsewhere"
+    return f"{review.url or 'its pull request'} {ending}"
 
 
 def settle_all(desk: Desk, now: Situation, by: MemberId) -> tuple[list[Closed], list[str]]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from time import monotonic, sleep
 
 from gitrelease.commands import Desk, SigningMissing
+from gitrelease.commands.announcing import announce
 from gitrelease.commands.applying import Applied, begin, refuse, take_over
 from gitrelease.commands.closing import Closed, settle_all
 from gitrelease.commands.runner import Shift, TakenOver, WorkOrder
@@ -24,7 +25,6 @@ from gitrelease.core.status import Status
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, TargetSettings
 from gitrelease.errors import Exit, GitReleaseError, HalfDone, NotFound, RaceLost, Refused
-from gitrelease.forges import Announcement
 from gitrelease.reading.deployables import all_states, mappings_of, read_jobs
 from gitrelease.reading.judging import Judged
 from gitrelease.reading.ledger import check_writers, receipt_of
@@ -112,22 +112,8 @@ def sync(desk: Desk, request: SyncRequest) -> SyncResult:
         return _sync(desk, request, done)
     finally:
         # Last, also where something stopped on the way: telling may have to wait, and production does not.
-        for one in done:
-            _announce(desk, one)
-
-
-def _announce(desk: Desk, made: Applied) -> None:
-    """Have the forge show what became of a package; what it shows decides nothing, and fails nothing."""
-    summary, evidence = made.summary, made.evidence
-    if summary is None or evidence is None:
-        return
-
-    def announcement() -> Announcement:
-        told = desk.prose.announcement(summary, evidence)
-        # The note says that the tag is not ours, and a package that is refused gets none.
-        return replace(told, notes=None) if made.note or made.status is Status.REFUSED else told
-
-    desk.forge.announce(summary.name, announcement)
+        if not request.dry_run:
+            announce(desk, {one.package for one in done if one.package is not None})
 
 
 def _sync(desk: Desk, request: SyncRequest, done: list[Applied]) -> SyncResult:

@@ -57,6 +57,7 @@ def _claimed(who: MemberId) -> Person:
 def summarize(desk: Desk, now: Situation, judged: Judged, *, is_merged: bool = False) -> Summary:
     """Show a package that the ledger does not know yet."""
     review, verdict, manifest = judged.review, judged.verdict, judged.package.manifest
+    is_merged = is_merged or (review is not None and review.was_merged)
     settlement = None if is_merged else closed_as(review)
     status = status_of(
         event=None,

@@ -89,6 +89,11 @@ class Review:
     """Who closed it on the forge; None while it is open, when it was merged, and where closing is a settlement."""
 
     @property
+    def was_merged(self) -> bool:
+        """Whether it was merged where it should be, by whomever; the main branch may hold something else by now."""
+        return not self.is_open and self.closing is None and self.fault is None
+
+    @property
     def asked(self) -> tuple[MemberId, ...]:
         """Who was asked to review after the package was made."""
         return tuple(dict.fromkeys(who for opinion in self.opinions for who in opinion.asks))

@@ -71,6 +71,14 @@ def closed_as(review: Review | None) -> Settlement | None:
     return Settlement.REVOKED if review.closing.is_author else Settlement.REJECTED
 
 
+def ended_as(review: Review) -> Settlement | None:
+    """Say as what a package is to be settled that the main branch does not hold, and whose review is over.
+
+    One that was merged there, and put back since, was let in by somebody and rejected by whoever approved that.
+    """
+    return closed_as(review) or (Settlement.REJECTED if review.was_merged else None)
+
+
 def status_of(
     *,
     event: Event | None,

@@ -160,8 +160,8 @@ class Forge(Protocol):
         `standing` is called where there is somewhere to show it.
         """
 
-    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> None:
-        """Show what became of a release in production."""
+    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> bool:
+        """Show what became of a release in production, and give whether that could be shown."""
 
     def close(self) -> None:
         """End what was kept open to speak with the forge."""

@@ -165,8 +165,9 @@ class LocalForge:
     def report(self, review: Review, standing: Callable[[], Standing]) -> None:
         """Show nothing: git has no place for it, and `gitrelease package view` says it anew."""
 
-    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> None:
+    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> bool:  # noqa: ARG002
         """Show nothing: the ledger says it."""
+        return True
 
     def close(self) -> None:
         """Nothing was kept open."""

@@ -20,7 +20,7 @@ from gitrelease.core.names import CommitId, ItemKey, PackageName
 from gitrelease.core.status import Summary
 from gitrelease.core.values import frozen
 from gitrelease.messages import read_value
-from gitrelease.repo import Repo
+from gitrelease.repo import EMPTY_TREE, Repo
 
 
 @frozen
@@ -60,6 +60,14 @@ class Holdings:
             return None
         data = self.repo.content(self.commit, summary_path(package))
         return None if data is None else read_summary(data, of=f"the ledger's word on {package}")
+
+    def changed_since(self, before: CommitId | None) -> Iterator[Summary]:
+        """Say what became of the packages of which an earlier list says something else, or nothing."""
+        if self.commit is None:
+            return
+        for change in self.repo.diff(before or EMPTY_TREE, self.commit, ["packages"]):
+            if change.after is not None and change.after.is_file:
+                yield read_summary(self.repo.blob(change.after.blob), of=f"the ledger's {change.path}")
 
     def summaries(self) -> Iterator[Kept]:
         """Say what became of all packages."""

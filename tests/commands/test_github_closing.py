@@ -461,6 +461,26 @@ def test_what_was_settled_comes_back_is_merged_and_put_back_keeps_no_task(shop: 
     assert dev.release("orders", name="second").manifest.name == "second"
 
 
+def test_what_was_merged_past_everybody_and_put_back_is_settled(shop: HubShop) -> None:
+    made = proposed(shop)
+    client = shop.person("adm-2").client
+    client.put(client.repo("pulls/1/merge"), {"sha": made.head}, doing="merge it")
+    assert [one.name for one in synced(shop).waiting] == ["first"]
+    assert settled(shop) == []
+    back = rollback(shop.person("adm-1").desk, RollbackRequest(unapproved=True)).manifest.name
+    with suppress(Refused):
+        shop.person("dep-1").approve(back)
+    shop.fresh("adm-2").gate(back)
+    viewer = shop.fresh("view-1").desk
+    assert view_package(viewer, FIRST).status == "merged"
+    assert [str(one.status) for one in synced(shop).packages] == ["successful", "rejected"]
+    why = settled(shop)[-1].message
+    assert why.endswith("/pull/1 was merged past everybody, and put back")
+    assert view_package(shop.fresh("view-1").desk, FIRST).status == "rejected"
+    assert (states(shop), BRANCH in shop.refs(), kept(shop, made.head)) == (["pending"], False, True)
+    assert is_whole(shop)
+
+
 # How many strangers may open.
 
 

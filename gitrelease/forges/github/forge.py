@@ -437,22 +437,24 @@ class GithubForge:
 
         self._anyway(tell, of=review.package)
 
-    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> None:
+    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> bool:
         """Show what became of a release: a deployment with its status and, where there is a tag, notes for it."""
 
         def tell() -> None:
             told = announcement()
-            reporting.set_deployment(self._client, told)
+            is_new = reporting.set_deployment(self._client, told)
             if told.notes is not None:
-                reporting.set_release(self._client, package, title=told.title, body=told.notes)
+                reporting.set_release(self._client, package, title=told.title, body=told.notes, is_new=is_new)
 
-        self._anyway(tell, of=package)
+        return self._anyway(tell, of=package)
 
-    def _anyway(self, tell: Callable[[], None], *, of: PackageName) -> None:
+    def _anyway(self, tell: Callable[[], None], *, of: PackageName) -> bool:
         try:
             tell()
         except GitReleaseError as failed:
             self._say(f"GitHub does not show how {of} stands: {failed.message}")
+            return False
+        return True
 
     # What was seen before.
 

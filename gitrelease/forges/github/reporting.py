@@ -59,8 +59,8 @@ def _says(there: Value, wanted: dict[str, str]) -> bool:
     return all(text(there, name) == value for name, value in wanted.items())
 
 
-def set_deployment(client: Client, told: Announcement) -> None:
-    """Say that production was given a package, and how that went.
+def set_deployment(client: Client, told: Announcement) -> bool:
+    """Say that production was given a package, and how that went; give whether nobody had said that it was.
 
     GitHub would merge the main branch into what is deployed, and wait for every check, unless it is told not to.
     """
@@ -87,6 +87,7 @@ def set_deployment(client: Client, told: Announcement) -> None:
     if id_ is None:
         raise Unreadable(f"GitHub announced the deployment of {told.package} and does not say which it is")
     _set_course(client, id_, told, is_new=is_new, doing=doing)
+    return is_new
 
 
 def find_deployment(client: Client, told: Announcement) -> Value | None:
@@ -116,11 +117,11 @@ def _set_course(client: Client, id_: int, told: Announcement, *, is_new: bool, d
         once(lambda: client.post(path, wanted, doing=doing), find)
 
 
-def set_release(client: Client, package: PackageName, *, title: str, body: str) -> None:
+def set_release(client: Client, package: PackageName, *, title: str, body: str, is_new: bool = True) -> None:
     """Publish notes for the tag of a release; without the tag there is nothing to publish.
 
-    GitHub would make the tag itself where it is missing, on whatever the main branch holds. That tag is sync's alone,
-    so it is looked for before.
+    Where notes may be there already, they are looked for before. GitHub would make the tag itself where it is missing,
+    on whatever the main branch holds. That tag is sync's alone, so it is looked for before, too.
     """
     tag = release_tag(package).removeprefix("refs/tags/")
     doing = f"publish the notes of {tag}"
@@ -135,7 +136,9 @@ def set_release(client: Client, package: PackageName, *, title: str, body: str) 
                 return found
             raise
 
-    known = once(send, lambda: find_release(client, tag))
+    known = None if is_new else find_release(client, tag)
+    if known is None:
+        known = once(send, lambda: find_release(client, tag))
     if any(_lines(known, name) != value.strip() for name, value in wanted.items()):
         there = client.repo(f"releases/{number(known, 'id')}")
 

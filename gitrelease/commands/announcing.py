@@ -1,0 +1,113 @@
+"""What people are shown of releases on the forge: what the ledger came to say since they were shown it last.
+
+It is read off the ledger after the work, so that a runner that dies in between leaves nothing unsaid: the next one
+says it. Nothing is decided by what is shown, and nothing fails for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+
+from gitrelease.archiving import read_archive
+from gitrelease.commands import Desk
+from gitrelease.core.ledger import Event, Evidence, ForgeKind
+from gitrelease.core.names import CommitId, PackageName
+from gitrelease.core.status import Status, Summary
+from gitrelease.core.values import frozen
+from gitrelease.errors import GitReleaseError
+from gitrelease.forges import Announcement
+from gitrelease.reading.ledger import Ledger, read_ledger, receipt_of
+
+ANNOUNCED = "announced"
+"""What a clone remembers the receipt by up to which everything was shown."""
+_MOST = 100
+"""So many packages are shown anew at most; who lost more has the ledger."""
+
+
+@frozen
+class _Past:
+    """What receipts say of a package beside what became of it."""
+
+    package: PackageName
+    evidence: Evidence
+    note: str
+
+
+def announce(desk: Desk, done: Collection[PackageName]) -> None:
+    """Show what became of packages since it was shown last.
+
+    A clone that remembers nothing begins with the last package that was finished before this work: a runner that
+    died may have left that one, and what is shown already stays as it is.
+
+    Args:
+        desk: what commands work with.
+        done: the packages that were finished just now.
+    """
+    if desk.forge.kind is ForgeKind.LOCAL:
+        return
+    with suppress(GitReleaseError):  # what is wrong with the ledger, sync has said
+        refs = desk.repo.refs()
+        ledger = read_ledger(desk.repo, refs, root=desk.root, archive=read_archive(desk.repo, refs))
+        since = _shown_up_to(desk, ledger, done)
+        if since == ledger.tip:
+            return
+        changed = _changed(ledger, since)
+        shown = [
+            _announce(desk, past, changed[past.package]) for past in reversed(list(_pasts(ledger, changed)))
+        ]
+        if all(shown):
+            desk.repo.remember(ANNOUNCED, ledger.tip)
+
+
+def _shown_up_to(desk: Desk, ledger: Ledger, done: Collection[PackageName]) -> CommitId:
+    known = desk.repo.known_good(ANNOUNCED)
+    if known is not None and desk.repo.is_first_parent(known, ledger.tip):
+        return known
+    last: str | None = None
+    for heading in ledger.repo.headings(ledger.tip):
+        event, _, name = heading.subject.partition(" package ")
+        if last is not None and name != last:
+            return heading.id
+        if last is None and event in {Event.FINISHED, Event.REFUSED} and name and name not in done:
+            last = name
+    return ledger.root
+
+
+def _changed(ledger: Ledger, since: CommitId) -> dict[PackageName, Summary]:
+    """Say what became of packages that receipts after this one speak of, also by the way."""
+    before = receipt_of(ledger.repo.commit(since)).holdings
+    ended = (one for one in ledger.holdings.changed_since(before) if one.status is not Status.RELEASING)
+    return {one.name: one for one in islice(ended, _MOST)}
+
+
+def _pasts(ledger: Ledger, wanted: Collection[PackageName]) -> Iterator[_Past]:
+    """Find what receipts say of packages, the newest first."""
+    missing = set(wanted)
+    notes: dict[PackageName, str] = {}
+    for heading in ledger.repo.headings(ledger.tip) if missing else ():
+        _, _, name = heading.subject.partition(" package ")
+        if name not in missing:
+            continue
+        receipt = receipt_of(ledger.repo.commit(heading.id))
+        if receipt.package is None or receipt.package not in missing:
+            continue
+        if receipt.event is Event.FINISHED:
+            notes[receipt.package] = receipt.note
+        if receipt.evidence is not None:
+            missing.discard(receipt.package)
+            note = notes.get(receipt.package, "")
+            yield _Past(package=receipt.package, evidence=receipt.evidence, note=note)
+        if not missing:
+            return
+
+
+def _announce(desk: Desk, past: _Past, summary: Summary) -> bool:
+    def announcement() -> Announcement:
+        told = desk.prose.announcement(summary, past.evidence)
+        # The note says that the tag is not ours, and a package that is refused gets none.
+        return replace(told, notes=None) if past.note or summary.status is Status.REFUSED else told
+
+    return desk.forge.announce(past.package, announcement)

@@ -1,0 +1,74 @@
+"""What GitHub shows of releases: whoever died before it was told, and whatever was mended later, it is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.test_forge import proposed
+from tests.contracts.test_github_reading import pull
+from tests.github.faults import html
+from tests.github.fixtures import github
+from tests.github.use_shop import HubShop, open_hub_shop
+from tests.kit.git import Bench
+
+
+@pytest.fixture
+def shop(tmp_path: Path, bench: Bench) -> Iterator[HubShop]:
+    """A shop on GitHub with one package that is approved and merged."""
+    with github(tmp_path / "github") as hub:
+        made = open_hub_shop(bench, hub)
+        made.person("sync").sync()
+        proposed(made)
+        made.hub.review(pull(made), "dep-1")
+        made.fresh("dep-2").gate("first")
+        yield made
+        made.close()
+
+
+def told(shop: HubShop) -> tuple[list[str], list[str], list[str]]:
+    """Give the deployments, how they went, and the notes, as GitHub shows them."""
+    state = shop.hub.server.state
+    return (
+        [str(one.data["description"]) for one in state.deployments.values()],
+        [str(one.data["state"]) for one in state.deployment_statuses.values()],
+        [str(one.data["tag_name"]) for one in state.releases.values()],
+    )
+
+
+WHOLE = ["package first"], ["success"], ["release/first"]
+
+
+@pytest.mark.parametrize("lost", ["create-deployment", "create-deployment-status", "create-release"])
+def test_what_a_runner_could_not_tell_the_next_one_tells(shop: HubShop, lost: str) -> None:
+    shop.hub.server.faults.add(f"repos/{lost}", html(503), times=99)
+    sync = shop.fresh("sync")
+    sync.sync()
+    assert told(shop) != WHOLE
+    assert [line for line in sync.said if line.startswith("GitHub does not show how first stands: ")]
+    shop.hub.server.faults.clear()
+    shop.fresh("sync-2").sync()
+    assert told(shop) == WHOLE
+    # Each clone finds out once that all is told, and then asks no more.
+    shop.fresh("sync").sync()
+    since = len(shop.hub.server.requests)
+    for runner in ("sync", "sync-2"):
+        shop.fresh(runner).sync()
+    assert (told(shop), [operation for operation in shop.asked(since) if operation.startswith("repos/")]) == (
+        WHOLE,
+        [],
+    )
+
+
+def test_what_a_retry_mended_is_told(shop: HubShop) -> None:
+    shop.hub.server.faults.add(
+        "git/push", html(403), skip=1
+    )  # the push into production, after that of *started*
+    assert [str(one.status) for one in shop.fresh("sync").sync().packages] == ["failed"]
+    assert told(shop) == (["package first"], ["failure"], ["release/first"])
+    shop.fresh("sync").sync(retry=True)
+    assert told(shop) == (["package first"], ["failure", "success"], ["release/first"])
+    (notes,) = shop.hub.server.state.releases.values()
+    assert "| successful |" in str(notes.data["body"])
