@@ -140,8 +140,11 @@ class Desk:
             )
         return now
 
-    def allowed(self, action: Action, workspace: Workspace) -> MemberId:
-        """Let whoever is at the keyboard do something, or refuse; give who it is."""
+    def allowed(self, action: Action, workspace: Workspace, *, tries_key: bool = True) -> MemberId:
+        """Let whoever is at the keyboard do something, or refuse; give who it is.
+
+        `tries_key` is for who is about to write: a key may ask for its passphrase, or to be touched.
+        """
         who = permitted(self.forge.whoami(workspace).member, action, workspace)
         # A forge with accounts knows by itself who did what; but for the ledger, which runners write past it.
         is_signed = self.forge.kind is ForgeKind.LOCAL or action is Action.SYNC
@@ -153,7 +156,7 @@ class Desk:
                     f"an admin adds that public key to the keys of {who} in workspace.yaml"
                 ),
             )
-        if is_signed and workspace.review.signatures is Signatures.REQUIRED:
+        if is_signed and tries_key and workspace.review.signatures is Signatures.REQUIRED:
             self._check_key(who, workspace, is_sure=action is not Action.SYNC)
         return who
 

@@ -6,6 +6,7 @@ closed is no right that gitrelease could grant or keep: GitHub lets everybody cl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from gitrelease.commands import TRIES, Desk
@@ -13,7 +14,7 @@ from gitrelease.commands.views import summarize
 from gitrelease.core.archive import ArchiveEntry, Settlement
 from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName, branch, package_ref
 from gitrelease.core.review import Review
-from gitrelease.core.status import Status, Summary, closed_as, ended_as
+from gitrelease.core.status import Status, closed_as, ended_as
 from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, RaceLost, Refused
 from gitrelease.reading.judging import Judged, NoManifest, judge_branch
@@ -75,10 +76,9 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
         RaceLost: something moved meanwhile; ask the forge again.
     """
     package = review.package
-    before = now.archive.outcome(package)
-    is_on_main = any(one.name == package for one in now.merged) or now.ledger.has(package)
-    if not _is_over(review, before) or is_on_main or now.ledger.receipt.package == package:
+    if not _is_over(now, review):
         return None
+    before = now.archive.outcome(package)
     judged = judge_branch(desk.repo, desk.forge, now.ground, review)
     # Somebody may have brought back the branch of a package that was settled before: that stays as it was.
     outcome = before or replace(
@@ -107,9 +107,13 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
     return Closed(package=package, status=outcome.status, why=entry.message), judged
 
 
-def _is_over(review: Review, before: Summary | None) -> bool:
+def _is_over(now: Situation, review: Review) -> bool:
     """Say whether nothing can come of a review any more: it has ended, or its package was settled before."""
-    return ended_as(review) is not None or (before is not None and not review.is_open)
+    package = review.package
+    is_on_main = any(one.name == package for one in now.merged) or now.ledger.has(package)
+    if is_on_main or now.ledger.receipt.package == package:
+        return False
+    return ended_as(review) is not None or (now.archive.outcome(package) is not None and not review.is_open)
 
 
 def _words(review: Review) -> str:
@@ -124,6 +128,28 @@ def settle_all(desk: Desk, now: Situation, by: MemberId) -> tuple[list[Closed], 
 
     Production is none of its business, so nothing that goes wrong here fails a sync: the next one tries again.
     """
+    return _each_closed(desk, now, lambda now, name: _settled(desk, now, name, by))
+
+
+def find_closed(desk: Desk, now: Situation) -> tuple[list[Closed], list[str]]:
+    """Say what `settle_all` would settle."""
+
+    def look(now: Situation, name: PackageName) -> tuple[Situation, Closed | None]:
+        review = desk.forge.find(name, now.workspace, also_gone=True)
+        if review is None or not _is_over(now, review):
+            return now, None
+        before = now.archive.outcome(name)
+        status = before.status if before else Status(str(ended_as(review)))
+        return now, Closed(package=name, status=status, why=_words(review))
+
+    return _each_closed(desk, now, look)
+
+
+def _each_closed(
+    desk: Desk,
+    now: Situation,
+    settled: Callable[[Situation, PackageName], tuple[Situation, Closed | None]],
+) -> tuple[list[Closed], list[str]]:
     done: list[Closed] = []
     notes: list[str] = []
     merged = {one.name for one in now.merged}
@@ -140,7 +166,7 @@ def settle_all(desk: Desk, now: Situation, by: MemberId) -> tuple[list[Closed], 
         if name in merged:
             continue
         try:
-            now, made = _settled(desk, now, name, by)
+            now, made = settled(now, name)
         except NoManifest:
             continue  # it is no package, whatever its branch was called
         except GitReleaseError as failed:
@@ -154,7 +180,7 @@ def _settled(desk: Desk, now: Situation, name: PackageName, by: MemberId) -> tup
     """Settle one package, if it is closed; whenever somebody was first, all is looked at and asked again."""
     for tries in range(TRIES):
         review = desk.forge.find(name, now.workspace, also_gone=True)
-        if review is None or not _is_over(review, now.archive.outcome(name)):
+        if review is None or not _is_over(now, review):
             return now, None
         try:
             made = settle(desk, now, review, by)

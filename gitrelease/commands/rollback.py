@@ -70,7 +70,7 @@ def rollback(desk: Desk, request: RollbackRequest, *, dry_run: bool = False) -> 
 
 def _roll_back(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released:
     now = desk.look()
-    who = desk.allowed(Action.ROLL_BACK, now.workspace)
+    who = desk.allowed(Action.ROLL_BACK, now.workspace, tries_key=not dry_run)
     name = request.package
     if name is None:
         raise UsageError("say which package to roll back", hint="`gitrelease package list` shows them")
@@ -239,7 +239,7 @@ def _name(desk: Desk, now: Situation, request: RollbackRequest, items: Sequence[
 
 def _restore(desk: Desk, request: RollbackRequest, *, dry_run: bool) -> Released:
     now = desk.look()
-    who = desk.allowed(Action.ROLL_BACK, now.workspace)
+    who = desk.allowed(Action.ROLL_BACK, now.workspace, tries_key=not dry_run)
     if not now.unapproved:
         raise NotFound(
             "the main branch holds nothing that nobody approved",

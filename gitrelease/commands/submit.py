@@ -144,7 +144,7 @@ def submit(desk: Desk, request: Request, *, dry_run: bool = False) -> SubmitResu
 
 def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
     now = desk.look()
-    who = desk.allowed(Action.SUBMIT, now.workspace)
+    who = desk.allowed(Action.SUBMIT, now.workspace, tries_key=not dry_run)
     source = _source(desk, now, request.ref)
     items = items_named(desk.repo, source, now.approved, request.items, everything=request.everything)
     versions, idle = _sorted_out(desk, now, request, source, items, who)

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from gitrelease.commands import Desk, SigningMissing
 from gitrelease.commands.announcing import announce
 from gitrelease.commands.applying import Applied, begin, refuse, take_over
-from gitrelease.commands.closing import Closed, settle_all
+from gitrelease.commands.closing import Closed, find_closed, settle_all
 from gitrelease.commands.runner import Shift, TakenOver, WorkOrder
 from gitrelease.commands.views import summarize
 from gitrelease.core.finding import Severity
@@ -124,6 +124,12 @@ def _sync(desk: Desk, request: SyncRequest, done: list[Applied]) -> SyncResult:
     while True:
         now = desk.look(tags=True)
         check_writers(now.ledger)
+        if request.dry_run:
+            desk.allowed(Action.SYNC, now.ledger.writers, tries_key=False)
+            closed, notes = find_closed(desk, now)
+            return _report(
+                desk, now, _would_do(desk, now, request), closed=closed, notes=notes, is_dry_run=True
+            )
         try:
             shift = Shift(member=desk.allowed(Action.SYNC, now.ledger.writers), run=run)
         except SigningMissing:
@@ -131,8 +137,6 @@ def _sync(desk: Desk, request: SyncRequest, done: list[Applied]) -> SyncResult:
             if not done or _would_do(desk, now, asked):
                 raise
             return _report(desk, now, done)
-        if request.dry_run:
-            return _report(desk, now, _would_do(desk, now, request), is_dry_run=True)
         try:
             made = _next(desk, now, asked, shift)
         except TakenOver as lost:

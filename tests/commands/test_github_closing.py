@@ -122,7 +122,11 @@ def test_closed_by_its_applicant_is_revoked_and_by_a_reviewer_rejected(shop: Hub
     listed = list_packages(shop.fresh("view-1").desk, PackageFilter(), Paging(sort="name")).items
     assert [(one.status, one.missing) for one in listed] == [("revoked", ()), ("rejected", ())]
     assert states(shop) == ["in-review"] * 2
+    refs = shop.refs()
+    would = shop.fresh("sync").sync(dry_run=True)
+    assert ([str(one.status) for one in would.packages], shop.refs()) == (["revoked", "rejected"], refs)
     result = synced(shop)
+    assert outcomes(result) == outcomes(would)
     assert outcomes(result) == [
         ("first", "revoked", (f"dev-1 closed {listed[0].url}",)),
         ("second", "rejected", (f"dep-2 closed {listed[1].url}",)),

@@ -277,6 +277,18 @@ def test_a_dry_run_tells_what_is_outstanding_and_changes_nothing(shop: Shop) -> 
     assert shop.refs() == before
 
 
+def test_a_dry_run_asks_no_key(shop: Shop, tmp_path: Path) -> None:
+    asked, keygen = tmp_path / "asked", tmp_path / "keygen"
+    keygen.write_text(f'#!/bin/sh\ncase "$*" in *"-Y sign"*) touch {asked};; esac\nexec ssh-keygen "$@"\n')
+    keygen.chmod(0o755)
+    sync = shop.person("sync")
+    sync.clone.git("config", "gpg.ssh.program", str(keygen))
+    assert sync.sync(dry_run=True).other
+    assert not asked.exists()
+    assert sync.sync().other
+    assert asked.exists()
+
+
 # The effective workspace.
 
 
