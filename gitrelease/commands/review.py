@@ -197,12 +197,18 @@ def _object(desk: Desk, now: Situation, package: PackageName, who: MemberId, mes
 
 
 def _say(desk: Desk, now: Situation, judged: Reviewed, who: MemberId, say: Say, message: str) -> Said:
-    """Record an opinion, unless the same person's last word on the same content is the same."""
+    """Record an opinion, unless the same person's last word on the same content is the same, and was not made void."""
     review = judged.review
     mine = [
         opinion for opinion in review.opinions if opinion.actor.member == who and opinion.say is not Say.ASK
     ]
-    same = bool(mine) and mine[-1].say is say and mine[-1].manifest == judged.package.manifest_id
+    last = mine[-1] if mine else None
+    same = (
+        last is not None
+        and last.say is say
+        and last.manifest == judged.package.manifest_id
+        and not last.is_void
+    )
     if not same:
         statement = Statement(
             say=say,

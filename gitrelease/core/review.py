@@ -55,6 +55,11 @@ class Opinion:
     dismissed_by: Actor | None = None
     asks: tuple[MemberId, ...] = ()
 
+    @property
+    def is_void(self) -> bool:
+        """Whether it is not what was said that keeps it from counting: then to say the same again may count."""
+        return self.dismissed_by is not None or self.actor.doubt is not None
+
 
 @frozen
 class Closing:

@@ -384,8 +384,17 @@ class GithubForge:
         if statement.say is Say.WITHDRAW:
             saying.withdraw_review(self._client, pull.number, who=me.id, body=statement.message)
             return
+        mine = [
+            one for one in review.opinions if one.actor.person.github_id == me.id and one.say is statement.say
+        ]
         saying.give_review(
-            self._client, pull.number, who=me.id, say=statement.say, head=review.head, body=statement.message
+            self._client,
+            pull.number,
+            who=me.id,
+            say=statement.say,
+            head=review.head,
+            body=statement.message,
+            is_again=bool(mine) and mine[-1].is_void,
         )
 
     def _check_still(self, review: Review, pull: PullRequest) -> None:

@@ -147,8 +147,27 @@ def _request(client: Client, number_: int, logins: Sequence[str]) -> None:
 # Reviews.
 
 
-def give_review(client: Client, number_: int, *, who: int, say: Say, head: CommitId, body: str) -> None:
-    """Say yes or no to exactly a commit, unless the same was said of it before."""
+def give_review(
+    client: Client,
+    number_: int,
+    *,
+    who: int,
+    say: Say,
+    head: CommitId,
+    body: str,
+    is_again: bool = False,
+) -> None:
+    """Say yes or no to exactly a commit, unless the same was said of it before.
+
+    Args:
+        client: GitHub.
+        number_: which pull request.
+        who: the number of the account that speaks.
+        say: yes or no.
+        head: the commit.
+        body: what else to say.
+        is_again: whether it is to be said though it was said before, as that counts no more.
+    """
     path = client.repo(f"pulls/{number_}/reviews")
     doing = f"review pull request {number_}"
     sent: dict[str, Value] = {"commit_id": head, "event": _EVENTS[say]}
@@ -156,13 +175,17 @@ def give_review(client: Client, number_: int, *, who: int, say: Say, head: Commi
     if words := body or ("no" if say is Say.REJECT else ""):
         sent["body"] = shortened(words, BODY_LIMIT)
 
+    void: int | None = None
+
     def find() -> Value | None:
         last = _own_last(client, number_, who)
         same = (text(last, "state"), commit(last, "commit_id")) == (_STATES[say], head)
-        return last if same else None
+        return last if same and number(last, "id") != void else None
 
-    if find() is not None:
-        return
+    if (known := find()) is not None:
+        if not is_again:
+            return
+        void = number(known, "id")
 
     def send() -> Value:
         try:
