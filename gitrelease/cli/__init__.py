@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import click
 
 from gitrelease import __version__
 from gitrelease.cli.frame import Noun, OutputClosed, paper_for, write
+from gitrelease.core.values import expect_many
 from gitrelease.errors import Exit, GitReleaseError
 
 INTERRUPTED = 130
@@ -98,8 +98,7 @@ def root() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process."""
     words = list(sys.argv[1:] if args is None else args)
-    # Values refer to each other in one direction, so there is next to no garbage to look for among a hundred thousand.
-    gc.set_threshold(100_000, 50, 100)
+    expect_many()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a terminal cannot write is spelled out, not a crash
             stream.reconfigure(errors="backslashreplace")

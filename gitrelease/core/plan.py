@@ -93,15 +93,14 @@ def subjob_path(item: ItemKey, name: str) -> str:
     return f"{subjobs_folder(item)}/{name}.{Kind.JOB}"
 
 
-def deployable_job(
+def job_files(
     item: ItemKey,
     directory: Directory,
     document: Mapping[str, object],
     *,
     subjobs: Mapping[str, Mapping[str, object]],
     mappings: Mappings,
-    needs: Collection[ItemKey],
-) -> Deployable:
+) -> dict[str, bytes]:
     """Make what production holds of a job and the subjobs that travel with it."""
     files = {
         main_path(item): production_json(job_body(switch_names(document, mappings), directory=directory))
@@ -109,15 +108,15 @@ def deployable_job(
     for name, subjob in subjobs.items():
         body = job_body(switch_names(subjob, mappings), directory=directory)
         files[subjob_path(item, name)] = production_json(body)
-    return Deployable(item=item, directory=directory, files=files, needs=frozenset(needs))
+    return files
 
 
-def deployable_script(
+def script_files(
     item: ItemKey, directory: Directory, document: Mapping[str, object], content: str, *, mappings: Mappings
-) -> Deployable:
+) -> dict[str, bytes]:
     """Make what production holds of a script, its content inside."""
     body = script_body(switch_names(document, mappings), content, directory=directory)
-    return Deployable(item=item, directory=directory, files={main_path(item): production_json(body)})
+    return {main_path(item): production_json(body)}
 
 
 @frozen

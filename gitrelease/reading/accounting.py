@@ -30,7 +30,7 @@ from gitrelease.core.review import Verdict
 from gitrelease.core.status import ApprovalView, Status, Summary, approval_views, concluded, conclusion
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import TargetSettings, Workspace
-from gitrelease.reading.deployables import all_states, mappings_of, read_deployable
+from gitrelease.reading.deployables import all_states, deployed_digest, mappings_of
 from gitrelease.reading.holdings import Holdings
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import EMPTY_TREE, Repo
@@ -209,8 +209,7 @@ class Accounts:
         if result.mapping != mapping_digest(mappings_of(settings)):
             why = f"deployed {result.item} to {result.target} under names that no approved workspace has"
             yield Fault(promise=1, why=why)
-        deployable = read_deployable(self.repo, result.item, state, mappings_of(settings))
-        wanted = None if deployable is None else deployable.digest
+        wanted = deployed_digest(self.repo, result.item, state, mappings_of(settings))
         last = None if held is None else held.deployed
         if outcome.status is OutcomeStatus.SUCCESSFUL:
             self.unexplained.pop(key, None)

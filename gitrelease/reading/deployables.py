@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from gitrelease.checking import subjob_name
 from gitrelease.core.item import ItemState, document_path
 from gitrelease.core.job import Job, Mappings, parse_job
-from gitrelease.core.names import ItemKey, ItemName, Kind, place_of
-from gitrelease.core.plan import Deployable, deployable_job, deployable_script
+from gitrelease.core.names import Directory, ItemKey, ItemName, Kind, place_of
+from gitrelease.core.plan import Deployable, Digest, digest_of, job_files, script_files
+from gitrelease.core.values import frozen
 from gitrelease.core.workspace import TargetSettings
 from gitrelease.documents import parse
 from gitrelease.errors import GitReleaseError
@@ -32,47 +33,73 @@ def read_jobs(repo: Repo, item: ItemKey, state: ItemState) -> list[Job]:
     ]
 
 
+@frozen
+class _Approved:
+    """An item as it was approved, read."""
+
+    item: ItemKey
+    directory: Directory
+    document: Mapping[str, object]
+    subjobs: Mapping[str, Mapping[str, object]]
+    content: str | None
+    """The text of a script; None for a job."""
+
+    def files(self, mappings: Mappings) -> dict[str, bytes]:
+        """Make what production holds of it."""
+        if self.content is not None:
+            return script_files(self.item, self.directory, self.document, self.content, mappings=mappings)
+        return job_files(self.item, self.directory, self.document, subjobs=self.subjobs, mappings=mappings)
+
+    @property
+    def needs(self) -> frozenset[ItemKey]:
+        """The items that must be in production before it."""
+        if self.content is not None:
+            return frozenset()
+        jobs = [
+            parse_job(value, directory=self.directory) for value in (self.document, *self.subjobs.values())
+        ]
+        scripts = {ItemName(name) for job in jobs for _, name in job.scripts}
+        called = {ItemName(name) for job in jobs for name in (*job.upstream, *job.called_jobs)}
+        needs = {
+            *(ItemKey(kind=Kind.SCRIPT, name=name) for name in scripts),
+            *(ItemKey(kind=Kind.JOB, name=name) for name in called),
+        }
+        return frozenset(needs - {self.item})
+
+
 def read_deployable(
     repo: Repo, item: ItemKey, state: ItemState | None, mappings: Mappings
 ) -> Deployable | None:
     """Make what a target is given of an item; None when it is to hold nothing of it."""
+    read = _read(repo, item, state)
+    if read is None:
+        return None
+    return Deployable(item=item, directory=read.directory, files=read.files(mappings), needs=read.needs)
+
+
+def deployed_digest(repo: Repo, item: ItemKey, state: ItemState | None, mappings: Mappings) -> Digest | None:
+    """Say what a target that holds exactly what it is to hold of an item reports; None where that is nothing."""
+    read = _read(repo, item, state)
+    return None if read is None else digest_of(read.files(mappings))
+
+
+def _read(repo: Repo, item: ItemKey, state: ItemState | None) -> _Approved | None:
     if state is None or not state.exists or item.kind is Kind.WORKSPACE:
         return None
     home = document_path(state.files)
     if home is None:
         raise GitReleaseError(f"{item} has files and no document among them")
     files = repo.files({path: pin.blob for path, pin in state.files.items()})
-    place = place_of(home).directory
-    document = parse(files[home], file=home).value
-    if item.kind is Kind.SCRIPT:
-        content = next(data for path, data in files.items() if path != home)
-        return deployable_script(item, place, document, content.decode(), mappings=mappings)
-    return _job(item, home, document, files, mappings)
-
-
-def _job(
-    item: ItemKey, home: str, document: Mapping[str, object], files: Mapping[str, bytes], mappings: Mappings
-) -> Deployable:
-    place = place_of(home).directory
-    subjobs = {
-        subjob_name(path): parse(data, file=path).value for path, data in files.items() if path != home
-    }
-    jobs = [parse_job(value, directory=place) for value in (document, *subjobs.values())]
-    needs = {
-        *(ItemKey(kind=Kind.SCRIPT, name=ItemName(name)) for job in jobs for _, name in job.scripts),
-        *(
-            ItemKey(kind=Kind.JOB, name=ItemName(name))
-            for job in jobs
-            for name in (*job.upstream, *job.called_jobs)
-        ),
-    }
-    return deployable_job(
-        item,
-        place,
-        document,
-        subjobs=subjobs,
-        mappings=mappings,
-        needs=needs - {item},
+    document = parse(files.pop(home), file=home).value
+    is_script = item.kind is Kind.SCRIPT
+    return _Approved(
+        item=item,
+        directory=place_of(home).directory,
+        document=document,
+        subjobs={}
+        if is_script
+        else {subjob_name(path): parse(data, file=path).value for path, data in files.items()},
+        content=next(iter(files.values())).decode() if is_script else None,
     )
 
 

@@ -21,6 +21,7 @@ from multiprocessing import get_context
 from threading import Lock
 
 from gitrelease.core.names import CommitId
+from gitrelease.core.values import expect_many
 from gitrelease.reading.broken import MALFORMED
 from gitrelease.reading.ledger import receipt_of
 from gitrelease.reading.replay import Past, at_root, replay
@@ -159,7 +160,7 @@ def _helpers(repo: Repo, root: CommitId, ends: Sequence[CommitId], most: int) ->
         yield _Helpers(repo=repo, root=root, pool=None, left=left)
         return
     # They are started anew everywhere: what a fork would take along, such as pipes to git, is nobody's to share.
-    with ProcessPoolExecutor(many, mp_context=get_context("spawn"), initializer=_let_go) as pool:
+    with ProcessPoolExecutor(many, mp_context=get_context("spawn"), initializer=_begin) as pool:
         helpers = _Helpers(repo=repo, root=root, pool=pool, left=left)
         try:
             for _ in range(many):
@@ -169,9 +170,10 @@ def _helpers(repo: Repo, root: CommitId, ends: Sequence[CommitId], most: int) ->
             left.clear()
 
 
-def _let_go() -> None:
+def _begin() -> None:
     """Have a process end without a word when somebody at the keyboard ends this one."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    expect_many()
 
 
 def _play(repo: Repo, root: CommitId, since: CommitId, end: CommitId) -> Past | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitrelease.core.job import Mappings
 from gitrelease.core.names import Directory, ItemKey, ItemName, Kind, main_file
-from gitrelease.core.plan import deployable_job, mapping_digest
+from gitrelease.core.plan import job_files, mapping_digest
 from gitrelease.documents import parse
 
 PER_DIRECTORY = 100
@@ -108,8 +108,7 @@ class Jobs:
     @staticmethod
     def _deployed(text: bytes, item: ItemKey, place: Directory) -> bytes:
         document = parse(text, file=main_file(item, place)).value
-        made = deployable_job(item, place, document, subjobs={}, mappings=MAPPINGS, needs=frozenset())
-        (data,) = made.files.values()
+        (data,) = job_files(item, place, document, subjobs={}, mappings=MAPPINGS).values()
         return data
 
     def _filled(self, data: bytes, number: int, version: int) -> bytes:

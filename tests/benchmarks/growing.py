@@ -59,8 +59,8 @@ from gitrelease.core.plan import (
     Digest,
     Outcome,
     OutcomeStatus,
-    deployable_script,
     digest_of,
+    script_files,
     stem_of,
 )
 from gitrelease.core.review import Say
@@ -243,9 +243,8 @@ class Grower:
             ending = {"check-totals": ".py", "publish-report": ".sh"}.get(item.name, ".sql")
             data, content = set_version(sample(home), 1, file=home), sample(stem + ending)
             document = parse(data, file=home).value
-            made = deployable_script(item, place, document, content.decode(), mappings=MAPPINGS)
-            self._deployed(made.files)
-            yield item, {home: data, stem + ending: content}, made.digest
+            made = script_files(item, place, document, content.decode(), mappings=MAPPINGS)
+            yield item, {home: data, stem + ending: content}, self._deployed(made)
         for number in range(self.jobs):
             digest = self._deployed(self._held(number, 1))
             yield job_key(number), {job_path(number): self._jobs.text(number, 1)}, digest

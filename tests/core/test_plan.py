@@ -18,12 +18,12 @@ from gitrelease.core.plan import (
     Outcome,
     OutcomeStatus,
     TargetChange,
-    deployable_job,
-    deployable_script,
     digest_of,
     in_order,
+    job_files,
     mapping_digest,
     production_json,
+    script_files,
     stem_of,
     waits_for_failed,
 )
@@ -169,16 +169,15 @@ def test_a_job_is_given_with_its_subjobs_directory_and_the_names_of_production()
         "processType": "BATCH",
         "nodes": [node],
     }
-    made = deployable_job(
+    made = job_files(
         item_key("job/orders"),
         HERE,
         document,
         subjobs={"part": {**document, "name": "part"}},
         mappings=Mappings(connections={"hive_dev": "hive"}, queues={}, databases={"ods_dev": "ods"}),
-        needs=[item_key("script/clean")],
     )
-    assert sorted(made.files) == ["jobs/1c/orders.job", "jobs/1c/orders.subjobs/part.job"]
-    body = json.loads(made.files["jobs/1c/orders.job"])
+    assert sorted(made) == ["jobs/1c/orders.job", "jobs/1c/orders.subjobs/part.job"]
+    body = json.loads(made["jobs/1c/orders.job"])
     assert (body["name"], body["directory"], body["version"]) == ("orders", "/sales", "4")
     assert body["nodes"][0]["properties"] == [
         {"name": "scriptName", "value": "clean"},
@@ -186,8 +185,6 @@ def test_a_job_is_given_with_its_subjobs_directory_and_the_names_of_production()
         {"name": "database", "value": "ods"},
     ]
     assert "apiVersion" not in body
-    assert made.needs == {item_key("script/clean")}
-    assert made.digest == digest_of(made.files)
 
 
 def test_a_script_is_given_with_its_content_inside() -> None:
@@ -201,9 +198,9 @@ def test_a_script_is_given_with_its_content_inside() -> None:
         "database": "other",
     }
     mappings = Mappings(connections={"hive_dev": "hive"}, queues={}, databases={"ods_dev": "ods"})
-    made = deployable_script(item_key("script/clean"), HERE, document, "SELECT 1;\n", mappings=mappings)
-    (path,) = made.files
-    body = json.loads(made.files[path])
+    made = script_files(item_key("script/clean"), HERE, document, "SELECT 1;\n", mappings=mappings)
+    (path,) = made
+    body = json.loads(made[path])
     assert path == "scripts/3b/clean.script"
     assert {key: body[key] for key in ("name", "connectionName", "database", "content", "directory")} == {
         "name": "clean",
@@ -212,7 +209,6 @@ def test_a_script_is_given_with_its_content_inside() -> None:
         "content": "SELECT 1;\n",
         "directory": "/sales",
     }
-    assert made.needs == frozenset()
 
 
 def test_an_outcome_knows_nothing_that_was_not_said() -> None:
