@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from gitrelease.checking import refuse_secrets
@@ -26,7 +27,7 @@ from gitrelease.core.review import Review, Say
 from gitrelease.core.status import Status
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
-from gitrelease.errors import Refused
+from gitrelease.errors import GitReleaseError, Refused
 from gitrelease.forges import Standing, Statement
 from gitrelease.reading.judging import Reviewed, judge_branch, number_faults
 from gitrelease.reading.situation import Situation
@@ -140,6 +141,7 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     settlement = Settlement.REJECTED if say is Say.REJECT else Settlement.REVOKED
     who = desk.allowed(Action.APPROVE if say is Say.REJECT else Action.REVOKE_OWN, now.workspace)
     if package_ref(package) not in now.refs and (before := _closed_before(now, package, settlement)):
+        _tell_again(desk, now, package, Status(str(settlement)))
         return Said(package=package, head=before.head or now.main, say=say, by=before.by, was_said=True)
     if say is Say.REJECT and any(one.name == package for one in now.merged):
         return _object(desk, now, package, who, message)
@@ -171,6 +173,15 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     desk.repo.push(moves)
     desk.report(closed, status)
     return said
+
+
+def _tell_again(desk: Desk, now: Situation, package: PackageName, status: Status) -> None:
+    """Have the forge show what became of a package: whoever closed it may have been cut off before that."""
+    with suppress(GitReleaseError):  # what is shown decides nothing, and fails nothing
+        review = desk.forge.find(package, now.workspace, also_gone=True)
+        if review is not None:
+            as_before = replace(now.ground, closed=lambda package: None)  # noqa: ARG005
+            desk.report(judge_branch(desk.repo, desk.forge, as_before, review), status)
 
 
 def _closed_before(now: Situation, package: PackageName, settlement: Settlement) -> ArchiveEntry | None:
