@@ -150,19 +150,17 @@ class Worktree(Bulk):
         others: list[str] = []
         while waiting:
             folder = waiting.pop()
-            names = set()
             try:
                 entries = list(os.scandir(top / folder))
             except OSError:  # it is not there, or not ours to look into
                 continue
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                    names.add(entry.name)
-                    continue
-                path = f"{folder}/{entry.name}"
-                others.append(path)
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(path)
+            names = {one.name for one in entries if one.is_file(follow_symlinks=False) or one.is_symlink()}
+            for entry in entries if len(names) < len(entries) else ():
+                if entry.name not in names:
+                    path = f"{folder}/{entry.name}"
+                    others.append(path)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(path)
             files[folder] = frozenset(names)
         return Lying(files=files, no_files=tuple(others))
 
