@@ -117,7 +117,9 @@ def forge_of(
     return GithubForge(
         repo,
         pen,
-        open_client(repo.remote_url(), settings.environ, say=say),
+        open_client(
+            repo.remote_url(), settings.environ, say=say, turns=repo.git_dir / "gitrelease" / "github-turns"
+        ),
         main=main,
         content=lambda package, commit: content_of(repo, package, commit),
         reviewers=lambda package, commit: reviewers_of(repo, package, commit),

@@ -31,6 +31,7 @@ from gitrelease.forges.github.refusals import (
     Unreadable,
     Unsettled,
 )
+from gitrelease.forges.github.turns import Turns
 from gitrelease.forges.github.values import at, number, text
 from tests.github.faults import Drop, Reply, When, html, moved_to, said, secondary
 from tests.github.fixtures import Hub, github
@@ -192,14 +193,14 @@ def test_what_changes_something_is_never_repeated(office: Office, failure: Reply
 
 
 def test_p36_changes_have_their_pace(office: Office) -> None:
-    client = office.client(pace=1.0)
+    client = office.client(turns=Turns(1.0))
     for text_ in "abc":
         comment(client, text_)
     assert office.waits.slept == [1.0, 1.0]
 
 
 def test_p36_at_most_sixty_changes_are_made_in_a_minute(office: Office) -> None:
-    client = office.client(pace=0.5)
+    client = office.client(turns=Turns(0.5))
     times = []
     for number_ in range(130):
         comment(client, str(number_))
@@ -207,6 +208,25 @@ def test_p36_at_most_sixty_changes_are_made_in_a_minute(office: Office) -> None:
     assert max(sum(at_ <= other < at_ + 60 for other in times) for at_ in times) == 60
     assert [line for line in office.said if "60 changes a minute" in line]
     assert office.hub.server.creating() == 130
+
+
+def test_p36_commands_of_one_clone_share_the_minute(office: Office, tmp_path: Path) -> None:
+    file = tmp_path / "turns"
+    times = []
+    for number_ in range(130):  # each as a process of its own
+        client = office.client(turns=Turns(0.5, file=file))
+        comment(client, str(number_))
+        times.append(office.waits.at)
+    assert max(sum(at_ <= other < at_ + 60 for other in times) for at_ in times) == 60
+    assert len(file.read_text().split()) <= 61
+
+
+def test_p36_turns_are_taken_whatever_stands_in_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "turns"
+    file.write_bytes(b"\xff nonsense\n1e999\n-5\nnan\n5000.5\n")  # the last by a clock that began anew since
+    first, second = Turns(1.0, file=file), Turns(1.0, file=file)
+    assert [first.take(100.0), second.take(100.0), first.take(100.5)] == [0.0, 1.0, 1.5]
+    assert Turns(1.0, file=tmp_path).take(7.0) == 0.0  # a folder is no file; then each counts for itself
 
 
 # Limits.

@@ -104,7 +104,6 @@ class HubPerson(Person):
             Token(value=self.token),
             api_url=self.url,
             slug=self.slug,
-            pace=1.0,
             time=self.waits.time,
             say=self.said.append,
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from gitrelease.forges.github.refusals import (
     refusal_of,
     words_of,
 )
+from gitrelease.forges.github.turns import PER_MINUTE, Turns
 from gitrelease.forges.github.values import at, moment, number, rows, text
 from gitrelease.repo import plain
 
@@ -49,8 +49,8 @@ TRIES = 4
 """How often something is asked that changes nothing."""
 PATIENCE = 60.0
 """How many seconds are waited at most when GitHub wants to be left alone; a person can do better than that."""
-PER_MINUTE = 60
-"""How many requests that create something are sent in a minute; GitHub allows a few more (pitfall P36)."""
+_LONG = 2.0
+"""People are told of pauses that are longer than so many seconds."""
 _MOST_PAGES = 200
 _NOT_BUILT = 501
 """What a server says that will not be able to answer later, either."""
@@ -120,7 +120,7 @@ class Client:
         *,
         api_url: str,
         slug: str,
-        pace: float = 1.0,
+        turns: Turns | None = None,
         time: Time | None = None,
         say: Callable[[str], None] = lambda text: None,  # noqa: ARG005
     ) -> None:
@@ -131,20 +131,19 @@ class Client:
                 request: whoever only looks at what git holds needs no token.
             api_url: where its API is.
             slug: the repository, `owner/name`.
-            pace: how many seconds there are between requests that change something.
+            turns: say when a request that changes something may be sent; None has one a second.
             time: the clocks.
             say: tells people what is waited for.
         """
         self._given = credentials
         self._api_url = api_url.rstrip("/")
         self.slug = slug
-        self._pace = pace
+        self._turns = turns or Turns(1.0)
         self._time = time or Time()
         self._say = say
         self._lock = RLock()
         self._github: Github | None = None
         self._ends: datetime | None = None
-        self._made: deque[float] = deque()
 
     def __repr__(self) -> str:
         return f"Client({self.slug} at {self._api_url})"
@@ -249,18 +248,11 @@ class Client:
 
     def _wait_for_turn(self) -> None:
         """Keep the pace between writes, and the number of them that GitHub takes in a minute."""
-        now = self._time.monotonic()
-        if self._made and (rest := self._pace - (now - self._made[-1])) > 0:
-            self._time.sleep(rest)
-        now = self._time.monotonic()
-        while self._made and now - self._made[0] >= 60.0:
-            self._made.popleft()
-        if len(self._made) >= PER_MINUTE:
-            rest = 60.0 - (now - self._made[0])
+        rest = self._turns.take(self._time.monotonic())
+        if rest > _LONG:
             self._say(f"GitHub takes {PER_MINUTE} changes a minute; waiting {rest:.0f} s")
+        if rest > 0:
             self._time.sleep(rest)
-            self._made.popleft()
-        self._made.append(self._time.monotonic())
 
     def _asked(
         self, verb: str, path: str, params: Mapping[str, str | int], body: Value, *, doing: str

@@ -11,6 +11,7 @@ from gitrelease.core.values import frozen
 from gitrelease.errors import Refused, UsageError
 from gitrelease.forges.github.client import App, Client, Credentials, Time, Token
 from gitrelease.forges.github.refusals import NoCredentials
+from gitrelease.forges.github.turns import Turns
 from gitrelease.repo import plain
 
 TOKENS = ("GITRELEASE_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
@@ -98,16 +99,19 @@ def open_client(
     *,
     say: Callable[[str], None],
     time: Time | None = None,
+    turns: Path | None = None,
 ) -> Client:
     """Prepare to speak with the GitHub that a remote is on. Nothing is sent yet, and nothing refused.
 
     A token goes to github.com and to the server that GITHUB_API_URL names, and never to a host for no other reason
     than that a remote leads there. What is wrong about that, or a token that is missing, is said by the first request:
-    lists, differences and `verify` work without, also from a copy that lies elsewhere.
+    lists, differences and `verify` work without, also from a copy that lies elsewhere. `turns` is the file in which the
+    commands of one clone note when they change something on GitHub.
     """
     api_url = api_url_of(environ)
     place = None if url is None else place_of(url)
-    pace = environ.get(PACE, "")
+    wanted = environ.get(PACE, "")
+    pace = float(wanted) if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", wanted) else 1.0
 
     def credentials() -> Credentials:
         _check_place(url, place, api_url)
@@ -117,7 +121,7 @@ def open_client(
         credentials,
         api_url=api_url,
         slug="?/?" if place is None else place.slug,
-        pace=float(pace) if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", pace) else 1.0,
+        turns=Turns(pace, file=turns if pace else None),
         time=time,
         say=say,
     )
