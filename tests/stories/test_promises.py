@@ -133,6 +133,22 @@ class Promises(RuleBasedStateMachine):
             self.people.merge("dep-1", package, by_hand=True)
         self._sync(runner, cut)
 
+    @precondition(has_packages)
+    @rule(
+        number=numbers,
+        first=st.integers(0, 3),
+        who=st.sampled_from(REVIEWERS),
+        runner=st.sampled_from(RUNNERS),
+    )
+    def say_no_late(self, number: int, first: int, who: str, runner: str) -> None:
+        """Everybody who may says yes, and somebody says no once it is merged; then a runner comes by."""
+        package = self.package(number)
+        self.people.all_say_yes(package, first)
+        if not self.truth.is_merged(package):
+            self.people.merge("dep-1", package, by_hand=True)
+        self.people.say(who, package, "reject")
+        self._sync(runner)
+
     def _sync(self, runner: str, cut: Cut = None, request: SyncRequest | None = None) -> None:
         self.people.step("sync")
         self.world.sync(runner, request, fuse=self.fuse(cut, runner))
