@@ -48,6 +48,7 @@ from gitrelease.repo import (
     plain,
 )
 from gitrelease.repo.fetching import MANY_REFS
+from gitrelease.repo.lines import Lines
 from gitrelease.repo.run import Config, environment
 from tests.kit.git import NOON, Bench, Clone
 
@@ -1067,6 +1068,14 @@ def test_where_there_are_many_tags_git_is_asked_first_and_tells_the_same(
         ann.git("remote", "set-url", "origin", str(bench.folder / "gone.git"))
         with pytest.raises(Unreachable, match="did not answer"):
             repo.fetch(main=MAIN)
+
+
+def test_trees_that_come_again_lead_in_no_circle() -> None:
+    lines = Lines()
+    for before, after in (("X", "Y"), ("Y", "Z"), ("Y", "W"), ("W", "X"), ("X", "V")):
+        lines.follow(before, after, ())
+    assert [lines.tell(tree, "never")[0] for tree in "XYZWV"] == ["X"] * 5
+    assert lines.tell_below("X", "") == ("X", {})
 
 
 @pytest.mark.parametrize("branch", ["main", "production", "archive", "review/p1"])

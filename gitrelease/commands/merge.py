@@ -11,7 +11,7 @@ from gitrelease.core.review import Review, Verdict
 from gitrelease.core.status import Status, closed_as, status_of
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action
-from gitrelease.errors import Exit, Refused
+from gitrelease.errors import CredentialsError, Exit, Refused
 from gitrelease.reading.judging import Judged, Reviewed, judge_branch
 from gitrelease.reading.situation import Situation
 from gitrelease.reading.trees import difference_of
@@ -62,7 +62,7 @@ def _settle(desk: Desk, review: Review) -> None:
     try:
         who = desk.forge.whoami(now.workspace).member
         done = None if who is None else settle(desk, now, review, who)
-    except (Refused, PushDeclined) as refused:
+    except (Refused, PushDeclined, CredentialsError) as refused:
         # The git of a workflow is nobody's, or may not push the archive.
         desk.say(f"{review.package} is left for sync to settle: {refused.message}")
     if done is not None:

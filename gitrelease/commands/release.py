@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gitrelease.checking import Draft, check_drafts, refuse_secrets
 from gitrelease.commands import Desk, until_first
+from gitrelease.commands.closing import refuse_closed
 from gitrelease.commands.describing import describe
 from gitrelease.commands.refusals import CheckFailed, HeldUnapproved, NameTaken
 from gitrelease.core.content import Pin
@@ -217,6 +218,8 @@ def same_package(packages: Sequence[OpenPackage], tasks: set[CommitId], who: Mem
 def complete(desk: Desk, now: Situation, old: OpenPackage) -> None:
     """Do what a release that was cut short left undone: open the review, and ask whom nobody has asked."""
     review = desk.forge.find(old.name, now.workspace)
+    if review is not None:
+        refuse_closed(review)
     # Where somebody has spoken, reviewers know of it.
     if review is None or review.is_draft or not review.opinions:
         package = Proposed(manifest=old.manifest, manifest_id=old.manifest_id, head=old.head)

@@ -25,7 +25,7 @@ _SETUP = """\
       - uses: actions/setup-python@42375524e23c412d93fb67b49958b491fce71c38 # v5.4.0
         with:
           python-version: "3.11"
-      # Isolated: else a pip.py in the checkout would be run.
+      # Before there is a checkout, with its credentials; and isolated, so that no file beside it is run as pip.
       - run: python -I -m pip install "gitrelease[github]==@VERSION@"
 """
 
@@ -57,7 +57,7 @@ jobs:
     runs-on: ubuntu-24.04
     timeout-minutes: 15
     steps:
-{_CHECKOUT}{_SETUP}      - env:
+{_SETUP}{_CHECKOUT}      - env:
           BRANCH: ${{{{ github.ref_name }}}}
           GITHUB_TOKEN: ${{{{ github.token }}}}
           GITRELEASE_ROOT: ${{{{ vars.GITRELEASE_ROOT }}}}
@@ -84,9 +84,6 @@ on:
     workflows: [gitrelease check]
     types: [completed]
 permissions: {{}}
-concurrency:
-  group: gitrelease-gate-${{{{ github.event.pull_request.head.ref || github.event.workflow_run.head_branch }}}}
-  cancel-in-progress: false
 jobs:
   gate:
     if: >-
@@ -97,6 +94,10 @@ jobs:
       && github.event.workflow_run.event == 'pull_request_review'
       && startsWith(github.event.workflow_run.head_branch, 'package/')
       && github.event.workflow_run.head_repository.full_name == github.repository)
+    # Of the job: a run that does nothing, as for a branch of a fork, must not take the place of one that waits.
+    concurrency:
+      group: gitrelease-gate-${{{{ github.event.pull_request.head.ref || github.event.workflow_run.head_branch }}}}
+      cancel-in-progress: false
     runs-on: ubuntu-24.04
     timeout-minutes: 15
     permissions:
@@ -104,7 +105,7 @@ jobs:
       pull-requests: write # says below the pull request what is missing
       statuses: write
     steps:
-{_CHECKOUT}{_SETUP}      - env:
+{_SETUP}{_CHECKOUT}      - env:
           BRANCH: ${{{{ github.event.pull_request.head.ref || github.event.workflow_run.head_branch }}}}
           GITHUB_TOKEN: ${{{{ github.token }}}}
           GITRELEASE_ROOT: ${{{{ vars.GITRELEASE_ROOT }}}}
@@ -143,8 +144,8 @@ jobs:
       deployments: write
       pull-requests: read
     steps:
-{_CHECKOUT}          ssh-key: ${{{{ secrets.GITRELEASE_DEPLOY_KEY }}}}
-{_SETUP}      - env:
+{_SETUP}{_CHECKOUT}          ssh-key: ${{{{ secrets.GITRELEASE_DEPLOY_KEY }}}}
+      - env:
           EMAIL: ${{{{ vars.GITRELEASE_RUNNER_EMAIL }}}}
           SIGNING_KEY: ${{{{ secrets.GITRELEASE_SIGNING_KEY }}}}
         run: |

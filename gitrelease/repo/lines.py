@@ -75,11 +75,11 @@ class Lines:
     def follow(self, before: str, after: str, changes: Sequence[TreeChange]) -> None:
         """Note by what a tree differs from another one; all of it, with nothing left out."""
         known = self._places.get(before)
-        if before == after:
+        if after == before or after in self._places:  # one place tells all; two could lead in a circle
             return
         if known is not None and known[0].last == before:
             self._places[after] = known[0], known[0].append(after, changes)
-        elif after not in self._places:
+        else:
             line = _Line(base=before, last=before)
             if known is None:
                 self._places[before] = line, 0

@@ -485,6 +485,19 @@ def test_what_was_merged_past_everybody_and_put_back_is_settled(shop: HubShop) -
     assert is_whole(shop)
 
 
+def test_what_was_closed_is_not_opened_anew_by_releasing_again(shop: HubShop) -> None:
+    dev = shop.person("dev-1")
+    dev.write({"jobs/web/load.job.yaml": job_yaml("load")})
+    dev.submit("jobs/web/load.job.yaml")
+    dev.release("load", name="first")
+    close(shop, "dep-1")
+    with pytest.raises(ClosedThere, match="first is rejected: dep-1 closed "):
+        shop.fresh("dev-1").release("load", name="first")
+    assert len(shop.hub.server.state.pulls) == 1
+    synced(shop)
+    assert shop.fresh("dev-1").release("load", name="second").manifest.name == "second"
+
+
 # How many strangers may open.
 
 
