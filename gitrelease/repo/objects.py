@@ -89,16 +89,17 @@ class Objects(Git):
 
     def commit(self, id_: CommitId) -> Commit:
         """Read one commit."""
-        return self.commits([id_])[0]
+        known = self._commits.get(id_)
+        return self.commits([id_])[0] if known is None else known
 
     def commits(self, ids: Iterable[CommitId]) -> list[Commit]:
         """Read many commits, in the order given."""
         wanted = list(ids)
         known = self._commits
         found = {id_: known[id_] for id_ in wanted if id_ in known}
-        missing = [id_ for id_ in dict.fromkeys(wanted) if id_ not in found]
-        for id_, data in zip(missing, self._read(missing, "commit"), strict=True):
-            found[id_] = self._keep(id_, data)
+        if missing := [id_ for id_ in dict.fromkeys(wanted) if id_ not in found]:
+            for id_, data in zip(missing, self._read(missing, "commit"), strict=True):
+                found[id_] = self._keep(id_, data)
         return [found[id_] for id_ in wanted]
 
     def _keep(self, id_: CommitId, data: bytes) -> Commit:
@@ -158,6 +159,8 @@ class Objects(Git):
     ) -> dict[BlobId, bytes]:
         found = {id_: self._ahead[id_] for id_ in wanted if id_ in self._ahead}
         missing = [id_ for id_ in wanted if id_ not in found]
+        if not missing and limit >= SMALL:  # nothing larger is read ahead
+            return found
         described = [("blob", len(data)) for data in found.values()] + self._describe(missing)
         for id_, (kind, size) in zip([*found, *missing], described, strict=True):
             path = paths.get(id_)
@@ -281,9 +284,10 @@ class Objects(Git):
         """Read the folders on the way to paths of trees, those of one depth at once, unless they are known."""
         ways = {(root, tuple(path.split("/")[:-1])) for root, path in wanted}
         while ways:
-            missing = [id_ for id_ in dict.fromkeys(id_ for id_, _ in ways) if id_ not in self._trees]
-            levels = dict(zip(missing, self._read(missing, "tree"), strict=True))
-            opened = {id_: self._kept_level(id_, data) for id_, data in levels.items()}
+            opened: dict[str, Level] = {}
+            if missing := [id_ for id_ in dict.fromkeys(id_ for id_, _ in ways) if id_ not in self._trees]:
+                levels = dict(zip(missing, self._read(missing, "tree"), strict=True))
+                opened = {id_: self._kept_level(id_, data) for id_, data in levels.items()}
             below = set()
             for id_, (name, *rest) in ((id_, way) for id_, way in ways if way):
                 step = (opened.get(id_) or self._tree(id_)).get(_stored(name))
@@ -346,6 +350,8 @@ class Objects(Git):
 
         They are sent in portions that a pipe holds, so that neither side ever waits for the other.
         """
+        if not requests:
+            return iter(())
         answers: list[tuple[bytes, bytes]] = []
         with self._lock:
             try:
