@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NoReturn, Protocol
 
 from gitrelease.core.finding import Key, key_text, listed
@@ -147,7 +148,8 @@ class _Value:
     wanted: str
     parse: Callable[[object], object]
     """Gives None for what is not wanted."""
-    format: Callable[[object], object] = lambda value: value
+    format: Callable[[object], object] | None = None
+    """Writes it into a body; None for what stands there as it is."""
 
     def read(self, value: object, key: Key, _log: Log, /) -> object:
         parsed = self.parse(value)
@@ -156,7 +158,7 @@ class _Value:
         return parsed
 
     def write(self, value: object, _key: Key, /) -> object:
-        return self.format(value)
+        return value if self.format is None else self.format(value)
 
 
 def _whole(value: object) -> int | None:
@@ -246,10 +248,19 @@ class Record:
         body: dict[str, object] = {}
         for name, shape in self.fields.items():
             if name in value:
-                body[name] = shape.write(value[name], (*key, name))
+                body[name] = value[name] if name in self._same else shape.write(value[name], (*key, name))
             elif name in ALWAYS_WRITTEN:
                 body[name] = []
+        if value.keys() <= self.fields.keys():
+            return body
         return body | _unknown(value, key, known=self.fields, reserved=self.fields)
+
+    @cached_property
+    def _same(self) -> frozenset[str]:
+        """The keys whose values are in a body what they are in a document."""
+        return frozenset(
+            name for name, shape in self.fields.items() if isinstance(shape, _Value) and shape.format is None
+        )
 
 
 @frozen
@@ -346,6 +357,9 @@ class _Named:
         return [self._one(str(name), inner, (*key, str(name))) for name, inner in value.items()]
 
     def _one(self, name: str, inner: object, key: Key) -> dict[str, object]:
+        if isinstance(inner, str):
+            alone: dict[str, object] = {"name": name, "value": inner}
+            return alone | {"type": "variable"} if self.typed else alone
         given = inner if isinstance(inner, Mapping) else {"value": inner}
         if not isinstance(given.get("value"), str):
             raise ExportRefused(f"{key_text(key)} has the value {given.get('value')!r}, which is not a text")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from json.encoder import encode_basestring
-from typing import NewType
+from types import NoneType
+from typing import Any, NewType
 
 from gitrelease.core.dataarts import job_body, script_body
 from gitrelease.core.graph import find_cycle, layers
@@ -58,19 +59,29 @@ def production_json(body: Mapping[str, object]) -> bytes:
     return (_written(body, "\n") + "\n").encode()
 
 
+_ALONE: Mapping[type, Callable[[Any], str]] = {
+    str: encode_basestring,
+    int: repr,
+    bool: {True: "true", False: "false"}.__getitem__,
+    NoneType: lambda _: "null",
+}
+"""How a value is written that has no parts."""
+
+
 def _written(value: object, line: str) -> str:
     """Write a value that stands in a line of so much indentation."""
-    if type(value) is str:
-        return encode_basestring(value)
     inner = f"{line} "
+    # Most parts have none themselves; written on the spot they cost no call.
     if isinstance(value, dict) and value:
         named = [
-            f"{encode_basestring(name)}: {_written(part, inner)}" for name, part in sorted(value.items())
+            f"{encode_basestring(name)}: {write(part) if (write := _ALONE.get(type(part))) else _written(part, inner)}"
+            for name in sorted(value)
+            for part in (value[name],)
         ]
         return f"{{{inner}{f',{inner}'.join(named)}{line}}}"
     if isinstance(value, list) and value:
         return f"[{inner}{f',{inner}'.join([_written(part, inner) for part in value])}{line}]"
-    return repr(value) if type(value) is int else _encode(value)
+    return _ALONE.get(type(value), _encode)(value)
 
 
 def stem_of(item: ItemKey) -> str:
