@@ -49,6 +49,8 @@ LOADER: Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 _STOPS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 """What a file may not hold as it is: unseen characters that change how it is read, or how it looks."""
+_SEEN = bytes(range(0x20, 0x7F)) + b"\t\n"
+"""What most files hold, and nothing else."""
 
 
 def parse(data: bytes, *, file: str, most_bytes: int = MOST_BYTES, loader: Loader = LOADER) -> Document:
@@ -92,6 +94,8 @@ def composed(text: str, file: str, loader: Loader = LOADER) -> Document:
 
 def _decoded(data: bytes, file: str) -> str:
     """Read bytes as text that holds no character people do not see."""
+    if not data.translate(None, _SEEN):
+        return data.decode("ascii")
 
     def finding(code: str, before: str, message: str, hint: str | None = None) -> Finding:
         column = len(before) - before.rfind("\n")

@@ -8,8 +8,9 @@ left to the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
+from types import NoneType
 from typing import Any, NoReturn
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, Registry
@@ -71,12 +72,16 @@ def _holds_doubtful_number(value: object) -> bool:
     waiting: list[object] = [value]
     while waiting:
         found = waiting.pop()
-        if type(found) is str or type(found) is int:
-            continue  # nearly all are; this is asked of every value of every document
-        if isinstance(found, Mapping):
-            waiting.extend(found.values())
-        elif isinstance(found, list | tuple):
-            waiting.extend(found)
-        elif isinstance(found, float) and found.is_integer():
+        if isinstance(found, float) and found.is_integer():
             return True
+        parts: Iterable[object] = ()
+        if isinstance(found, dict | Mapping):
+            parts = found.values()
+        elif isinstance(found, list | tuple):
+            parts = found
+        # Nearly all are no such number by their type; this is asked of every value of every document.
+        waiting += [part for part in parts if type(part) not in _CLEAR]
     return False
+
+
+_CLEAR = frozenset({str, int, bool, NoneType})
