@@ -20,7 +20,6 @@ from gitrelease.core.names import (
     PackageName,
     TaskId,
     TreeId,
-    fold,
     manifest_path,
     record_path,
 )
@@ -274,13 +273,10 @@ def _name_faults(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]
     """Find a package that had this name, folded, before: a name is used once, also by who pushes past `release`."""
     if (became := ground.closed(manifest.name)) is not None:
         return [Reason(code="closed", message=f"{manifest.name} was {became}, and a name is used once")]
-    folder = manifest.path.rpartition("/")[0]
-    mine = fold(manifest.path)
-    others = [entry.path for entry in repo.list_tree(ground.approved, folder) if entry.path != manifest.path]
     return [
-        Reason(code="name-taken", message=f"there was a package before that has its manifest at {path}")
-        for path in others
-        if fold(path) == mine
+        Reason(code="name-taken", message=f"there was a package before that has its manifest at {entry.path}")
+        for entry in repo.list_alike(ground.approved, manifest.path)
+        if entry.path != manifest.path
     ]
 
 

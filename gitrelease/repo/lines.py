@@ -8,7 +8,7 @@ not tell for sure, such as what a folder is, is not told here, and is read.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gitrelease.repo.values import Entry, TreeChange
@@ -101,8 +101,13 @@ class Lines:
             tree = line.base
         return tree, None
 
-    def tell_below(self, tree: str, folder: str) -> tuple[str, dict[str, Entry | None]]:
-        """Say what is known of what lies right in a folder, and in which tree the rest of it is to be read."""
+    def tell_below(
+        self, tree: str, folder: str, among: Callable[[str], bool]
+    ) -> tuple[str, dict[str, Entry | None]]:
+        """Say what is known of what lies right in a folder, and in which tree the rest of it is to be read.
+
+        `among` says of which paths that is asked.
+        """
         found: dict[str, Entry | None] = {}
         place = self._places.get(tree)
         while place is not None:
@@ -110,7 +115,7 @@ class Lines:
             children = line.children.get(folder, ())
             if folder in line.deep or folder in line.steps or not line.doubtful.isdisjoint(children):
                 break
-            for path in children:
+            for path in filter(among, children):
                 found.setdefault(path, line.at(path, position))
             place = self._places.get(line.base) if line.base != tree else None
             tree = line.base

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from threading import Lock
 from typing import IO
 
-from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId
+from gitrelease.core.names import BlobId, CommitId, RefName, TagId, TreeId, fold
 from gitrelease.repo.lines import Lines
 from gitrelease.repo.run import Git
 from gitrelease.repo.values import (
@@ -37,6 +37,11 @@ SMALL = 64 * 1024
 
 _FOUND = re.compile(rb"([0-9a-f]{40}) (commit|tree|blob|tag) ([0-9]+)")
 _CLAIM = re.compile(rb"(?P<name>[^<>\n]*?) ?<(?P<email>[^<>\n]*)> (?P<at>[0-9]{1,12}) [+-][0-9]{4}")
+_COMMIT = re.compile(
+    rb"tree (?P<tree>[0-9a-f]{40})\n(?P<parents>(?:parent [0-9a-f]{40}\n)*)"
+    rb"author (?P<author>.*)\ncommitter (?P<committer>.*)\n\n"
+)
+"""A commit as nearly all are that nobody signed, down to where its message begins."""
 UNTYPABLE = re.compile(r"[\x00-\x1f\x7f]")
 _ENTRY = re.compile(rb"([^ \0]*) ([^\0]*)\0(.{20})", re.DOTALL)
 # So many bytes of requests fit into a pipe, whatever git does meanwhile: writing them never blocks.
@@ -45,6 +50,9 @@ _PIPE_BYTES = 4096
 
 Level = dict[bytes, tuple[bytes, bytes]]
 """One folder as git stores it: mode and id of each entry by its name, in git's order."""
+
+_Answer = tuple[re.Match[bytes] | None, bytes]
+"""Id, kind and size of an object, nothing where there is none, and its content if that was asked for."""
 
 
 class Objects(Git):
@@ -125,10 +133,9 @@ class Objects(Git):
             self._ahead_bytes = 0
         wanted = [id_ for id_ in dict.fromkeys(ids) if id_ not in self._commits and id_ not in self._ahead]
         small: dict[str, str] = {}
-        for id_, (header, _) in zip(
+        for id_, (found, _) in zip(
             wanted, self._ask([f"info {full_id(id_)}" for id_ in wanted]), strict=True
         ):
-            found = _FOUND.fullmatch(header)
             if found and found[2] in {b"commit", b"blob"} and int(found[3]) <= SMALL:
                 small[id_] = found[2].decode()
         for kind in ("commit", "blob"):
@@ -176,7 +183,7 @@ class Objects(Git):
         """Say whether an object is here."""
         if id_ in self._commits:
             return True
-        return _FOUND.fullmatch(next(self._ask([f"info {full_id(id_)}"]))[0]) is not None
+        return next(self._ask([f"info {full_id(id_)}"]))[0] is not None
 
     def resolve(self, text: str) -> CommitId | None:
         """Find the commit that somebody typed a name of; `None` when there is none, or more than one.
@@ -185,7 +192,7 @@ class Objects(Git):
         """
         if not text or text.startswith("-") or UNTYPABLE.search(text) or has_surrogates(text):
             return None
-        found = _FOUND.fullmatch(next(self._ask([f"info {text}^{{commit}}"]))[0])
+        found = next(self._ask([f"info {text}^{{commit}}"]))[0]
         return CommitId(found[1].decode()) if found and found[2] == b"commit" else None
 
     def tree_of(self, treeish: str) -> TreeId:
@@ -223,9 +230,7 @@ class Objects(Git):
         """
         tree = self.tree_of(treeish)
         if prefix and not recursive:
-            older, told = self._lines.tell_below(tree, prefix)
-            there = {entry.path: entry for entry in self._read_folder(older, prefix)} | told
-            return [entry for entry in there.values() if entry is not None]
+            return self._list_folder(tree, prefix, lambda path: True)  # noqa: ARG005
         if not recursive:
             return self._read_folder(tree, "")
         if prefix:
@@ -237,7 +242,24 @@ class Objects(Git):
         out = self.run("ls-tree", "-r", "-z", "--full-tree", tree).out
         return [_listed(record, before) for record in out.split(b"\0")[:-1]]
 
-    def _read_folder(self, tree: str, path: str) -> list[Entry]:
+    def list_alike(self, treeish: str, path: str) -> list[Entry]:
+        """List what a tree holds in the folder of a path under names that fold to the same; itself among it."""
+        mine = fold(path)
+        return self._list_folder(
+            self.tree_of(treeish), path.rpartition("/")[0], lambda other: fold(other) == mine
+        )
+
+    def _list_folder(self, tree: str, path: str, among: Callable[[str], bool]) -> list[Entry]:
+        older, told = self._lines.tell_below(tree, path, among)
+        there = {entry.path: entry for entry in self._read_folder(older, path, among)} | told
+        return [entry for entry in there.values() if entry is not None]
+
+    def _read_folder(
+        self,
+        tree: str,
+        path: str,
+        among: Callable[[str], bool] = lambda path: True,  # noqa: ARG005
+    ) -> list[Entry]:
         """List what a folder of a tree holds, read from there."""
         before = ""
         if path:
@@ -247,8 +269,9 @@ class Objects(Git):
                 return []
             tree, before = folder.id, f"{path}/"
         return [
-            Entry(path=before + name.decode(errors="surrogateescape"), mode=_mode(mode), id=id_.hex())
+            Entry(path=named, mode=_mode(mode), id=id_.hex())
             for name, (mode, id_) in self._tree(tree).items()
+            if among(named := before + name.decode(errors="surrogateescape"))
         ]
 
     def content(self, treeish: str, path: str, *, limit: int = BLOB_LIMIT) -> bytes | None:
@@ -319,13 +342,12 @@ class Objects(Git):
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Say which of these objects are in the store."""
         answers = self._ask([f"info {full_id(id_)}" for id_ in ids])
-        return {id_ for id_, (header, _) in zip(ids, answers, strict=True) if _FOUND.fullmatch(header)}
+        return {id_ for id_, (found, _) in zip(ids, answers, strict=True) if found}
 
     def _describe(self, ids: Sequence[str]) -> list[tuple[str, int]]:
         """Say of each object what kind it is and how large."""
         described = []
-        for id_, (header, _) in zip(ids, self._ask([f"info {full_id(id_)}" for id_ in ids]), strict=True):
-            found = _FOUND.fullmatch(header)
+        for id_, (found, _) in zip(ids, self._ask([f"info {full_id(id_)}" for id_ in ids]), strict=True):
             if found is None:
                 raise BadObject(f"object {id_} is missing or damaged", hint="git fsck says more")
             described.append((found[2].decode(), int(found[3])))
@@ -334,10 +356,9 @@ class Objects(Git):
     def _read(self, ids: Sequence[str], kind: str) -> list[bytes]:
         """Read objects of one kind, whole."""
         read = []
-        for id_, (header, data) in zip(
+        for id_, (found, data) in zip(
             ids, self._ask([f"contents {full_id(id_)}" for id_ in ids]), strict=True
         ):
-            found = _FOUND.fullmatch(header)
             if found is None:
                 raise BadObject(f"object {id_} is missing or damaged", hint="git fsck says more")
             if found[2].decode() != kind:
@@ -345,14 +366,14 @@ class Objects(Git):
             read.append(data)
         return read
 
-    def _ask(self, requests: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
-        """Put requests to the process that stays, and give each answer's first line and content.
+    def _ask(self, requests: Sequence[str]) -> Iterator[_Answer]:
+        """Put requests to the process that stays, and give what it answers each.
 
         They are sent in portions that a pipe holds, so that neither side ever waits for the other.
         """
         if not requests:
             return iter(())
-        answers: list[tuple[bytes, bytes]] = []
+        answers: list[_Answer] = []
         with self._lock:
             try:
                 for portion in _portions(requests):
@@ -363,7 +384,7 @@ class Objects(Git):
                 raise
         return iter(answers)
 
-    def _exchange(self, portion: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    def _exchange(self, portion: Sequence[bytes]) -> Iterator[_Answer]:
         if self._reader is None:
             # With a buffer it writes when it is told to, not twice for each object.
             self._reader = self.start("cat-file", "--batch-command", "--buffer", "-z")
@@ -383,7 +404,7 @@ class Objects(Git):
                 data = answers.read(int(found[3]))
                 if answers.read(1) != b"\n":
                     raise GitFailed("git stopped in the middle of an object", hint="git fsck says more")
-            yield header[:-1], data
+            yield found, data
 
 
 def has_surrogates(text: str) -> bool:
@@ -448,6 +469,27 @@ def headers(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _commit(id_: CommitId, data: bytes) -> Commit:
+    if (found := _COMMIT.match(data)) is None:
+        return _unusual_commit(id_, data)
+    claims = found["author"], found["committer"]
+    author, authored_at = _claim(claims[0])
+    # Mostly one person did both, at once.
+    committer, committed_at = (author, authored_at) if claims[0] == claims[1] else _claim(claims[1])
+    return Commit(
+        id=id_,
+        tree=TreeId(found["tree"].decode()),
+        parents=tuple(CommitId(parent) for parent in found["parents"].decode().split()[1::2]),
+        author=author,
+        authored_at=authored_at,
+        committer=committer,
+        committed_at=committed_at,
+        message=data[found.end() :].decode(errors="replace"),
+        is_signed=False,
+    )
+
+
+def _unusual_commit(id_: CommitId, data: bytes) -> Commit:
+    """Read a commit with more headers, such as a signature, or with less."""
     lines = headers(data)
     if not lines or lines[0][0] != b"tree":
         raise BadObject(f"commit {id_} is malformed", hint="git fsck says more")
@@ -456,10 +498,8 @@ def _commit(id_: CommitId, data: bytes) -> Commit:
     while rest and rest[0][0] == b"parent":
         parents.append(CommitId(_named_id(id_, rest.pop(0)[1])))
     named = dict(reversed(rest))
-    claims = named.get(b"author", b""), named.get(b"committer", b"")
-    author, authored_at = _claim(claims[0])
-    # Mostly one person did both, at once.
-    committer, committed_at = (author, authored_at) if claims[0] == claims[1] else _claim(claims[1])
+    author, authored_at = _claim(named.get(b"author", b""))
+    committer, committed_at = _claim(named.get(b"committer", b""))
     return Commit(
         id=id_,
         tree=TreeId(_named_id(id_, lines[0][1])),
@@ -490,12 +530,18 @@ def _named_id(holder: str, id_: bytes) -> str:
         raise BadObject(f"object {holder} is malformed", hint="git fsck says more") from problem
 
 
+@lru_cache(maxsize=256)
+def _who(name: bytes, email: bytes) -> Identity:
+    """Name a person; few people make all there is."""
+    return Identity(name=name.decode(errors="replace"), email=email.decode(errors="replace"))
+
+
 def _claim(line: bytes) -> tuple[Identity, datetime]:
     """Read who made something, and when. A line that could be read in two ways is nobody's address."""
     found = _CLAIM.fullmatch(line)
     if found is None:
         return Identity(name=line.decode(errors="replace"), email=""), datetime.fromtimestamp(0, UTC)
-    who = Identity(name=found["name"].decode(errors="replace"), email=found["email"].decode(errors="replace"))
+    who = _who(found["name"], found["email"])
     try:
         return who, datetime.fromtimestamp(int(found["at"]), UTC)
     except (OverflowError, ValueError, OSError):  # a year that no calendar of ours has
