@@ -47,7 +47,7 @@ def read_document(
     return cast("Parsed", _document(data, file, kind, parser))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def _document(data: bytes, file: str, kind: str, parser: Callable[[Mapping[str, object]], object]) -> object:
     document = parse(data, file=file)
     findings = validate(document, kind)
