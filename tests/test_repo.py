@@ -1019,13 +1019,30 @@ def test_fetch_forgets_what_is_gone_and_leaves_the_user_alone(repo: Repo, ann: C
     ann.git("config", "remote.origin.fetch", "+refs/heads/main:refs/heads/evil")
     repo.fetch(main=MAIN)
     assert set(repo.refs()) == {MAIN, "refs/heads/package/p1/now-a-folder"}
-    assert set(repo.refs(RELEASE_TAGS)) == {"refs/tags/release/p1"}
-    repo.fetch(main=MAIN, tags=True)
     assert repo.refs(RELEASE_TAGS) == {}
     assert "refs/tags/mine" in ann.refs()
     assert "refs/heads/evil" not in ann.refs()
     assert not (ann.path / ".git/FETCH_HEAD").exists()
     assert ann.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("configured", ["--tags", "--no-tags"])
+def test_release_tags_are_as_they_are_there_whatever_the_clone_is_configured_to(
+    repo: Repo, ann: Clone, server: Clone, configured: str
+) -> None:
+    first = head(ann)
+    ann.git("config", "remote.origin.tagOpt", configured)
+    ann.git("tag", "release/p1", "main")
+    ann.git("tag", "theirs", "main")
+    second = ann.commit({"x": "2"}, "second")
+    ann.push(f"{second}:{MAIN}")
+    server.git("tag", "release/p1", second)
+    server.git("tag", "theirs", second)
+    server.git("tag", "other", first)
+    repo.fetch(main=MAIN)
+    assert repo.refs(RELEASE_TAGS) == {"refs/tags/release/p1": second}
+    assert ann.git("rev-parse", "theirs") == first
+    assert "refs/tags/other" not in ann.refs()
 
 
 def test_a_branch_called_head_moves_nothing_else(repo: Repo, ann: Clone, server: Clone, bench: Bench) -> None:
@@ -1053,9 +1070,12 @@ def test_where_there_are_many_tags_git_is_asked_first_and_tells_the_same(
         server.git("tag", "release/p1", "main")
         repo.fetch(main=MAIN)
         assert (repo.refs(), repo.refs(RELEASE_TAGS)) == (both, {})  # nothing moved, so nothing was brought
+        repo.fetch(main=MAIN, tags=True)
+        assert (repo.refs(), set(repo.refs(RELEASE_TAGS))) == (both, {"refs/tags/release/p1"})
+        server.git("tag", "-d", "release/p1")
         server.git("branch", "-D", "package/p1")
         repo.fetch(main=MAIN)
-        assert (repo.refs(), set(repo.refs(RELEASE_TAGS))) == ({MAIN: first}, {"refs/tags/release/p1"})
+        assert (repo.refs(), repo.refs(RELEASE_TAGS)) == ({MAIN: first}, {})
         second = ann.commit({"x": "2"}, "second")
         ann.push(f"{second}:{MAIN}")
         ann.git("fetch", "-q")  # somebody else brought it here
@@ -1075,7 +1095,7 @@ def test_trees_that_come_again_lead_in_no_circle() -> None:
     for before, after in (("X", "Y"), ("Y", "Z"), ("Y", "W"), ("W", "X"), ("X", "V")):
         lines.follow(before, after, ())
     assert [lines.tell(tree, "never")[0] for tree in "XYZWV"] == ["X"] * 5
-    assert lines.tell_below("X", "") == ("X", {})
+    assert lines.tell_below("X", "", lambda _: True) == ("X", {})
 
 
 @pytest.mark.parametrize("branch", ["main", "production", "archive", "review/p1"])

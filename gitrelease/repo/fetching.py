@@ -27,9 +27,8 @@ class Fetching(Refs):
 
         Args:
             main: the main branch, which only grows as well; None where its name is not known yet.
-            tags: whether release tags are looked at one by one, so that one that was moved or deleted there is so here.
-                Else new ones follow the commits they name, as git does it, when a branch has moved: they are labels
-                by which nothing is decided, and there may be a thousand times as many of them as branches.
+            tags: whether release tags have to be here as they are there. Else a large clone looks at them only when
+                a branch has moved: they are labels by which nothing is decided.
 
         Raises:
             Unreachable, RemoteRefusedCredentials: the shared repository did not answer.
@@ -41,9 +40,9 @@ class Fetching(Refs):
         self._check_remote()
         before = self.refs(HEADS)
         if tags or not self._are_as_kept(before):
-            ran = self._fetched(tags=tags)
+            ran = self._fetched()
             if ran.exit != 0 and LOST.search(ran.err):  # another fetch in this clone held a lock
-                ran = self._fetched(tags=tags)
+                ran = self._fetched()
             self.relist()
             if ran.exit != 0:
                 raise self._no_answer(ran)
@@ -73,14 +72,15 @@ class Fetching(Refs):
         }
         return there == kept
 
-    def _fetched(self, *, tags: bool) -> Ran:
+    def _fetched(self) -> Ran:
+        # Which tags come is said here, whatever the clone is configured to: a missing one looks like a deleted one.
         return self.run(
-            "fetch", "--quiet", "--prune", "--no-write-fetch-head", "--no-auto-maintenance",
+            "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
             "--no-recurse-submodules", "--no-show-forced-updates", "--refmap=",
             "--end-of-options", self.remote,
             f"+refs/heads/*:refs/remotes/{self.remote}/*",
             f"^{_HEAD_BRANCH}",
-            *([f"+{RELEASE_TAGS}*:{RELEASE_TAGS}*"] if tags else []),
+            f"+{RELEASE_TAGS}*:{RELEASE_TAGS}*",
             config=Config.USER, in_worktree=True, accept=range(256),
         )  # fmt: skip
 
