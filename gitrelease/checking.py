@@ -84,6 +84,8 @@ class Surroundings:
     """The effective workspace; one that is in the drafts is checked against it."""
     supports: Callable[[Job], Sequence[Problem]] = _nothing
     """What the configured targets have against a job."""
+    knows_teams: bool = False
+    """Whether packages are reviewed on a forge that knows who is in a team."""
     unconnectable: Callable[[Workspace], Sequence[Problem]] = _nothing
     """Which targets of a workspace that is in the drafts cannot be connected."""
 
@@ -270,7 +272,10 @@ def _check_script(draft: Draft, home: str, document: Document) -> Iterator[Findi
 
 def _check_workspace(document: Document, around: Surroundings) -> Iterator[Finding]:
     workspace, effective = parse_workspace(document.value), around.workspace
-    problems = [*workspace_problems(workspace), *around.unconnectable(workspace)]
+    problems = [
+        *workspace_problems(workspace, knows_teams=around.knows_teams),
+        *around.unconnectable(workspace),
+    ]
     if effective is not None and workspace.id != effective.id:
         problems.append(
             Problem(

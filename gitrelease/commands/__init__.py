@@ -202,7 +202,7 @@ class Desk:
     def surroundings(self, now: Situation) -> Surroundings:
         """Look around, also at what the production systems say, for the checks of what is to change."""
         return replace(
-            surroundings(self.repo, now.approved, now.workspace),
+            surroundings(self.repo, now.approved, now.workspace, forge=now.ledger.forge),
             supports=self.objections(now.workspace),
             unconnectable=self.unconnectable,
         )

@@ -7,14 +7,31 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gitrelease.core.finding import Key, Problem, Severity
 from gitrelease.core.names import CONTENT_ENDINGS, WORKSPACE_PATH, MemberId, fold
-from gitrelease.core.workspace import ON_GITHUB, Action, Member, Role, Signatures, Workspace, key_alone
+from gitrelease.core.workspace import (
+    ON_GITHUB,
+    Action,
+    Member,
+    Role,
+    Signatures,
+    Team,
+    Workspace,
+    key_alone,
+    roles_for,
+)
 
 _FOLDERS = ("jobs/", "scripts/")
 """Where the files of items lie, but for the workspace."""
 
 
-def workspace_problems(workspace: Workspace) -> list[Problem]:
-    """Find what would make a workspace ambiguous, or lock everybody out of it."""
+def workspace_problems(workspace: Workspace, *, knows_teams: bool = False) -> list[Problem]:
+    """Find what would make a workspace ambiguous, or lock everybody out of it.
+
+    Args:
+        workspace: as it is written, its teams not resolved.
+        knows_teams: whether packages are reviewed on a forge that knows who is in a team. Then a team with the roles
+            for something may be able to do it, whoever is in it.
+    """
+    teams = workspace.teams if knows_teams else ()
     return [
         *_shared(workspace, "id", lambda member: [fold(member.id)]),
         *_shared(workspace, "emails", lambda member: [email.casefold() for email in member.emails]),
@@ -22,9 +39,9 @@ def workspace_problems(workspace: Workspace) -> list[Problem]:
         *_shared(workspace, "github", lambda member: [member.github] if member.github else []),
         *_ids_of_others(workspace),
         *_paths_of_nothing(workspace),
-        *_unknown_people(workspace),
-        *_unresolved_teams(workspace),
-        *_locked_out(workspace),
+        *_unknown_people(workspace, teams),
+        *([] if knows_teams else _unresolved_teams(workspace)),
+        *_locked_out(workspace, teams),
         *_targets_twice(workspace),
         *_keyless(workspace),
     ]
@@ -41,24 +58,29 @@ def _ids_of_others(workspace: Workspace) -> Iterator[Problem]:
             )
 
 
-def _locked_out(workspace: Workspace) -> Iterator[Problem]:
+def _locked_out(workspace: Workspace, teams: Sequence[Team]) -> Iterator[Problem]:
     """Find approvals that nobody is there to give."""
     able = workspace.who_may(Action.APPROVE)
     needed = max(workspace.review.approvals, workspace.review.rollback_approvals)
-    if len(able) < needed:
+    if len(able) < needed and not _able(teams, Action.APPROVE):
         yield Problem(
             code="too-few-reviewers",
             key=("review", "approvals"),
             message=f"{needed} approvals are asked for, and {len(able)} members may approve",
             hint="give the role deployer or admin to more members",
         )
-    if not workspace.who_may(Action.APPROVE_WORKSPACE):
+    if not workspace.who_may(Action.APPROVE_WORKSPACE) and not _able(teams, Action.APPROVE_WORKSPACE):
         yield Problem(
             code="no-admin",
             key=("members",),
             message="nobody could approve a later change of the workspace",
             hint="give the role admin to a member",
         )
+
+
+def _able(teams: Sequence[Team], action: Action) -> set[str]:
+    """Name the teams whose people may do something."""
+    return {team.name for team in teams if team.roles & roles_for(action)}
 
 
 def _targets_twice(workspace: Workspace) -> Iterator[Problem]:
@@ -135,11 +157,12 @@ def _paths_of_nothing(workspace: Workspace) -> list[Problem]:
     return problems
 
 
-def _unknown_people(workspace: Workspace) -> list[Problem]:
-    teams = {team.name for team in workspace.teams}
+def _unknown_people(workspace: Workspace, teams: Sequence[Team]) -> list[Problem]:
+    named = {team.name for team in workspace.teams}
+    may = _able(teams, Action.APPROVE)
     problems = []
     for n, rule in enumerate(workspace.review.required):
-        unknown = [who for who in rule.people if workspace.member(who) is None and who not in teams]
+        unknown = [who for who in rule.people if workspace.member(who) is None and who not in named]
         problems += [
             Problem(
                 code="unknown-reviewer",
@@ -150,7 +173,7 @@ def _unknown_people(workspace: Workspace) -> list[Problem]:
             for who in unknown
         ]
         able = [who for who in rule.people if workspace.may(MemberId(who), Action.APPROVE)]
-        if not unknown and len(able) < rule.approvals:
+        if not unknown and len(able) < rule.approvals and may.isdisjoint(rule.people):
             problems.append(
                 Problem(
                     code="rule-cannot-be-met",
@@ -163,7 +186,7 @@ def _unknown_people(workspace: Workspace) -> list[Problem]:
 
 
 def _unresolved_teams(workspace: Workspace) -> list[Problem]:
-    """Find the teams: only a forge knows who is in one, and no forge that does is built."""
+    """Find the teams, where there is no forge that knows who is in one."""
     places: list[tuple[Key, str]] = [(("members",), team.name) for team in workspace.teams]
     for n, rule in enumerate(workspace.review.required):
         named = {team.name for team in workspace.teams} & set(rule.people)

@@ -12,6 +12,7 @@ from gitrelease.core.archive import Settlement
 from gitrelease.core.content import Difference, Held
 from gitrelease.core.finding import Severity
 from gitrelease.core.item import ItemState, document_path, parse_record
+from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import (
     BlobId,
     CommitId,
@@ -69,6 +70,8 @@ class Ground:
     main: str
     """The name of the main branch."""
     main_tip: CommitId
+    forge: ForgeKind
+    """Where packages are reviewed."""
     closed: Callable[[PackageName], Status | None] = lambda name: None  # noqa: ARG005
     """Whether a package of this name was rejected or revoked."""
     settled: Callable[[TaskId, CommitId], Settlement | None] = lambda task, commit: None  # noqa: ARG005
@@ -369,7 +372,7 @@ def _shown_faults(repo: Repo, manifest: Manifest) -> list[Reason]:
 def _check(repo: Repo, ground: Ground, manifest: Manifest) -> list[Reason]:
     """Check the items as `submit` does: somebody may have pushed without asking gitrelease."""
     drafts = [draft_of(repo, planned) for planned in manifest.items]
-    findings = check_drafts(drafts, surroundings(repo, ground.approved, ground.workspace))
+    findings = check_drafts(drafts, surroundings(repo, ground.approved, ground.workspace, forge=ground.forge))
     return [
         Reason(code=finding.code, message=f"{finding.file}:{finding.line or 1}: {finding.message}")
         for finding in findings

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gitrelease.archiving import Archive, read_archive
-from gitrelease.core.ledger import Event
+from gitrelease.core.ledger import Event, ForgeKind
 from gitrelease.core.moves import Move, RefKind, Step, kind_of
 from gitrelease.core.names import (
     ARCHIVE,
@@ -251,6 +251,7 @@ class Push:
             root=self.known.root,
             main=self.known.main,
             main_tip=self.main_tip,
+            forge=ForgeKind.LOCAL,
             closed=closed_in(self.archive),
             settled=settled_in(self.archive, self.after),
             numbers=lambda recorded, also: highest_numbers(self.after, self.next_archive, recorded, also),

@@ -367,6 +367,7 @@ class _Player:
             root=past.root,
             main=past.founding.main,
             main_tip=evidence.main_after,
+            forge=past.founding.forge,
             is_past=True,
         )
         if past.founding.forge is ForgeKind.GITHUB:

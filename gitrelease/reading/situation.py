@@ -103,6 +103,7 @@ class Situation:
             root=self.ledger.root,
             main=self.ledger.main,
             main_tip=self.main,
+            forge=self.ledger.forge,
             closed=closed_in(self.archive),
             settled=settled_in(self.archive, self.refs),
             numbers=lambda recorded, also: highest_numbers(self.refs, self.archive, recorded, also),
@@ -195,6 +196,7 @@ def fold(
             root=ledger.root,
             main=ledger.main,
             main_tip=main,
+            forge=ledger.forge,
             closed=closed_in(archive),
             settled=settled_in(archive, refs),
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from gitrelease.checking import Surroundings
 from gitrelease.core.item import parse_record
+from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import ItemKey, TreeId
 from gitrelease.core.search import nearest
 from gitrelease.core.workspace import Workspace
@@ -13,7 +14,9 @@ from gitrelease.reading.trees import read_document, read_records
 from gitrelease.repo import Repo
 
 
-def surroundings(repo: Repo, tree: TreeId, workspace: Workspace) -> Surroundings:
+def surroundings(
+    repo: Repo, tree: TreeId, workspace: Workspace, *, forge: ForgeKind = ForgeKind.LOCAL
+) -> Surroundings:
     """Look around in a tree that is approved, without asking any production system."""
     return Surroundings(
         exists=existing(repo, tree),
@@ -21,6 +24,7 @@ def surroundings(repo: Repo, tree: TreeId, workspace: Workspace) -> Surroundings
         users=_users_in(repo, tree),
         bytes_of=lambda path: repo.content(tree, path),
         workspace=workspace,
+        knows_teams=forge is ForgeKind.GITHUB,
     )
 
 

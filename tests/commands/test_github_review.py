@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gitrelease.commands.verify import verify
 from gitrelease.commands.views import view_package
 from gitrelease.core.names import package_name
 from tests.contracts.test_forge import proposed
@@ -15,6 +17,7 @@ from tests.github import pulls, reviews
 from tests.github.fixtures import github
 from tests.github.use_shop import HubShop, open_hub_shop
 from tests.kit.git import Bench
+from tests.kit.shop import job_yaml
 
 FIRST = package_name("first")
 
@@ -56,3 +59,30 @@ def test_what_others_made_void_can_be_said_again(shop: HubShop, spoil: object) -
     given = len(shop.hub.server.state.reviews)
     assert (shop.fresh("dep-1").approve("first").was_said, status()) == (True, "approved")
     assert len(shop.hub.server.state.reviews) == given == 2
+
+
+def test_a_rule_that_only_a_team_can_meet(tmp_path: Path, bench: Bench) -> None:
+    with github(tmp_path / "github") as hub, closing(open_hub_shop(bench, hub)) as shop:
+        hub.team("acme", "leads", "dev-2")
+        admin = shop.person("adm-1")
+        text = (admin.clone.path / "workspace.yaml").read_text(encoding="utf-8")
+        ruled = text.replace(
+            "review:\n", '  - {team: "@acme/leads", roles: [deployer]}\nreview:\n', 1
+        ).replace(
+            "  execute: false\n",
+            '  execute: false\n  required:\n    - {paths: ["jobs/**"], from: ["@acme/leads"]}\n',
+        )
+        shop.released({"workspace.yaml": ruled}, "workspace", by="adm-1", yes="adm-2")
+        files = {"jobs/sales/orders.job.yaml": job_yaml("orders", note="anew")}
+        developer = shop.fresh("dev-1")
+        developer.write(files)
+        (made,) = developer.submit("job/orders").items
+        package = developer.release(str(made.task)).manifest.name
+        shop.fresh("dep-1").approve(package)
+        assert view_package(shop.fresh("view-1").desk, package).status == "pending-review"
+        shop.fresh("dev-2").approve(package)
+        assert view_package(shop.fresh("view-1").desk, package).status == "merged"
+        shop.fresh("sync").sync()
+        viewer = shop.fresh("view-1")
+        assert view_package(viewer.desk, package).status == "successful"
+        assert verify(viewer.desk).broken == ()

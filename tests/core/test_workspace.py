@@ -338,6 +338,18 @@ def test_a_team_counts_for_nobody_until_a_forge_says_who_is_in_it() -> None:
     assert {one.severity for one in workspace_problems(both)} == {Severity.WARNING}
 
 
+def test_where_a_forge_knows_the_teams_they_may_do_what_their_roles_allow() -> None:
+    def said(role: Role, **more: Any) -> list[str]:
+        team = Team(name="@org/leads", roles=frozenset({role}))
+        made = workspace(member("dev", Role.DEVELOPER), teams=(team,), **more)
+        return [problem.code for problem in workspace_problems(made, knows_teams=True)]
+
+    ruled = {"required": (Rule(paths=("jobs/**",), people=("@org/leads",)),)}
+    assert said(Role.ADMIN, **ruled) == []
+    assert said(Role.DEPLOYER, **ruled) == ["no-admin"]
+    assert said(Role.DEVELOPER, **ruled) == ["rule-cannot-be-met", "too-few-reviewers", "no-admin"]
+
+
 def test_rules_name_people_who_exist_and_may_approve() -> None:
     def rule(*people: str, approvals: int = 1) -> Workspace:
         return workspace(required=(Rule(paths=("jobs/**",), people=people, approvals=approvals),))
