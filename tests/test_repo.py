@@ -887,6 +887,17 @@ def test_p10_order_comes_from_parents_not_from_clocks(repo: Repo, ann: Clone) ->
     assert [commit.id for commit, _ in repo.first_parents(chain[-1], since=chain[0])] == chain[1:]
 
 
+def test_what_lay_around_for_long_and_is_written_again_is_as_new_to_git(repo: Repo, ann: Clone) -> None:
+    def written() -> list[Path]:
+        blob = repo.write_blob(b"left by a command that lost a race\n")
+        tree = repo.write_tree(None, {"folder/file": blob})
+        return [ann.path / ".git/objects" / id_[:2] / id_[2:] for id_ in (blob, tree)]
+
+    for path in written():
+        os.utime(path, (1, 1))
+    assert [path.stat().st_mtime > 1 for path in written()] == [True, True]
+
+
 def test_ancestors(repo: Repo, ann: Clone) -> None:
     first = head(ann)
     one, two = write(repo, first, message="one"), write(repo, first, message="two")

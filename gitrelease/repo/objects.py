@@ -339,11 +339,6 @@ class Objects(Git):
         level = self._trees[id_] = _level(id_, data)
         return level
 
-    def existing(self, ids: Sequence[str]) -> set[str]:
-        """Say which of these objects are in the store."""
-        answers = self._ask([f"info {full_id(id_)}" for id_ in ids])
-        return {id_ for id_, (found, _) in zip(ids, answers, strict=True) if found}
-
     def _describe(self, ids: Sequence[str]) -> list[tuple[str, int]]:
         """Say of each object what kind it is and how large."""
         described = []

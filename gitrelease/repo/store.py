@@ -171,14 +171,12 @@ class Store(History):
     def _store(self, objects: Sequence[tuple[str, bytes]]) -> list[str]:
         """Hand objects to git as one pack, to check and store each of them the way git stores objects."""
         ids = [_id_of(kind, data) for kind, data in objects]
-        # Most of what is approved is what was merged, and is here; and git refuses a pack with an object twice.
-        made = dict(zip(ids, objects, strict=True))
-        here = self.existing(list(made))
-        missing = {id_: of for id_, of in made.items() if id_ not in here}
-        if not missing:
+        made = dict(zip(ids, objects, strict=True))  # git refuses a pack with an object twice
+        if not made:
             return ids
-        pack = bytearray(b"PACK" + (2).to_bytes(4, "big") + len(missing).to_bytes(4, "big"))
-        for kind, data in missing.values():
+        # What is here already is handed over as well: to git it is used anew, and `git gc` keeps it a while longer.
+        pack = bytearray(b"PACK" + (2).to_bytes(4, "big") + len(made).to_bytes(4, "big"))
+        for kind, data in made.values():
             # git packs it anew; for a pipe it need not be made small.
             pack += _pack_header(_PACK_TYPES[kind], len(data)) + zlib.compress(data, 0)
         pack += sha1(pack, usedforsecurity=False).digest()
