@@ -36,7 +36,7 @@ def judged(*opinions: Opinion, obstacles: tuple[Reason, ...] = ()) -> Judged:
             judged(opinion("dep-1")),
             Status.MERGED,
             State.SUCCESS,
-            "is merged; the next sync brings it to production.",
+            "is merged; what sync makes of it in production is shown as a deployment.",
         ),
         (judged(), Status.MERGED, State.PENDING, "is merged and not approved: sync does not apply it."),
         (

@@ -58,11 +58,22 @@ def begin(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied
 
 
 def _judged_log(now: Situation, order: WorkOrder) -> list[RefMove]:
-    """Name the log of opinions as it was judged: a no that came since then fails the push, and is judged first."""
+    """Name the log of opinions as it was judged: a no that came since then fails the push, and is judged first.
+
+    In a clone it is git itself that compares, with what the server lists as the push begins; it sends nothing about
+    a ref that stays. A no that is pushed in the milliseconds after that comes too late.
+
+    Raises:
+        RaceLost: the log is another by now.
+    """
     if order.package is None or order.evidence is None or order.evidence.log is None:
         return []
     ref, log = review_ref(order.package), order.evidence.log
-    return [RefMove(ref=ref, new=log, expected=log)] if now.refs.get(ref) == log else []
+    if ref not in now.refs:
+        return []
+    if now.refs[ref] != log:
+        raise RaceLost(f"something was said of {order.package} meanwhile")
+    return [RefMove(ref=ref, new=log, expected=log)]
 
 
 def take_over(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied:

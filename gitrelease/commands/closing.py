@@ -17,7 +17,7 @@ from gitrelease.core.review import Review
 from gitrelease.core.status import Status, closed_as, ended_as
 from gitrelease.core.values import frozen
 from gitrelease.errors import GitReleaseError, RaceLost, Refused
-from gitrelease.reading.judging import Judged, NoManifest, judge_branch
+from gitrelease.reading.judging import NoManifest, judge_branch
 from gitrelease.reading.situation import Situation
 from gitrelease.repo import RefMove
 
@@ -59,8 +59,8 @@ def refuse_closed(review: Review) -> None:
         raise ClosedThere(review, settlement)
 
 
-def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Closed, Judged] | None:
-    """Settle a package whose review was closed, as the forge has it at this moment.
+def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> Closed | None:
+    """Settle a package whose review was closed, as the forge has it at this moment, and show there what became of it.
 
     Its head goes into the archive and its branch goes away, so that its tasks are pending again. Whoever opens the
     pull request again at the same moment has no branch any more that could be merged, and the name is used. What is
@@ -104,7 +104,8 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> tuple[Cl
             archive = replace(now.archive, tip=archive).extended(desk.pen, later, outcome=outcome)
     moves.append(RefMove(ref=ARCHIVE, new=archive, expected=now.archive.tip))
     desk.repo.push(moves)
-    return Closed(package=package, status=outcome.status, why=entry.message), judged
+    desk.report(judged, outcome.status)
+    return Closed(package=package, status=outcome.status, why=entry.message)
 
 
 def _is_over(now: Situation, review: Review) -> bool:
@@ -189,5 +190,5 @@ def _settled(desk: Desk, now: Situation, name: PackageName, by: MemberId) -> tup
                 raise
             now = desk.look()
             continue
-        return (now, None) if made is None else (desk.look(), made[0])
+        return (now, None) if made is None else (desk.look(), made)
     return now, None

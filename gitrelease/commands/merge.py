@@ -65,10 +65,7 @@ def _settle(desk: Desk, review: Review) -> None:
     except (Refused, PushDeclined, CredentialsError) as refused:
         # The git of a workflow is nobody's, or may not push the archive.
         desk.say(f"{review.package} is left for sync to settle: {refused.message}")
-    if done is not None:
-        closed, judged = done
-        desk.report(judged, closed.status)
-    elif (settlement := closed_as(review)) is not None:
+    if done is None and (settlement := closed_as(review)) is not None:
         judged = judge_branch(desk.repo, desk.forge, now.ground, review)
         desk.report(judged, Status(str(settlement)))
 

@@ -27,7 +27,7 @@ _STANDS = {
     Status.PENDING_REVIEW: "waits for approval.",
     Status.APPROVED: "is approved, and not merged yet.",
     Status.CHANGES_REQUESTED: "is not approved: changes are asked for.",
-    Status.MERGED: "is merged; the next sync brings it to production.",
+    Status.MERGED: "is merged; what sync makes of it in production is shown as a deployment.",
     Status.REJECTED: "was rejected; its tasks await release again.",
     Status.REVOKED: "was taken back; its tasks await release again.",
 }

@@ -132,6 +132,9 @@ def test_closed_by_its_applicant_is_revoked_and_by_a_reviewer_rejected(shop: Hub
         ("second", "rejected", (f"dep-2 closed {listed[1].url}",)),
     ]
     assert (result.exit, result.notes, states(shop)) == (0, (), ["pending"] * 2)
+    shown = [one.body for one in shop.hub.server.state.comments.values()]
+    assert ["taken back" in text for text in shown] == [True, False]
+    assert ["was rejected" in text for text in shown] == [False, True]
     entries = settled(shop)
     assert [(one.by, one.package, one.settlement, one.head) for one in entries] == [
         ("sync", "first", Settlement.REVOKED, first.head),

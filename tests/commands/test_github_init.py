@@ -237,7 +237,7 @@ def test_the_whole_story_on_github(town: Town) -> None:
     assert "approved and merged" in ran.stdout, ran.stdout + ran.stderr
     assert [one.state for one in state.statuses][-1] == "success"
     (comment,) = state.comments.values()
-    assert "is merged; the next sync" in comment.body
+    assert "is merged; what sync makes of it" in comment.body
     ran, asked = town.actions("sync", runner, **ours)
     assert ran.returncode == 0, ran.stderr
     assert len(asked) <= 11, asked  # ten, and one for who approved
