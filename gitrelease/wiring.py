@@ -70,7 +70,7 @@ def open_desk(
     prose: Prose = PLAIN,
     now: Callable[[], datetime] = utc_now,
 ) -> Desk:
-    """Put together what every command works with. Whoever asks closes its repository."""
+    """Put together what every command works with. Whoever asks closes it."""
     repo = open_repo(settings)
     try:
         return desk_of(repo, settings, say=say, prose=prose, now=now)

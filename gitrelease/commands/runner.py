@@ -128,7 +128,7 @@ class Runner:
         made = self.desk.pen.commit(
             self.desk.repo,
             tree=self.tree,
-            parents=tuple(dict.fromkeys((self.tip, *receipt.keeps))),
+            parents=receipt.parents_after(self.tip),
             message=message_of(receipt.subject, receipt_document(receipt)),
         )
         self.desk.repo.push([RefMove(ref=LEDGER, new=made, expected=self.tip), *also])

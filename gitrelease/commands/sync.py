@@ -188,7 +188,7 @@ def _next(desk: Desk, now: Situation, asked: SyncRequest, shift: Shift) -> Appli
             return refuse(desk, now, order, reasons, shift)
     if held_up is not None:
         raise held_up
-    if asked.retry and (order := _retry(desk, now)):
+    if asked.retry and (order := _retry(now)):
         return begin(desk, now, order, shift)
     if asked.repair:
         return begin(desk, now, _repair(desk, now, asked.repair), shift)
@@ -286,9 +286,8 @@ def _mapping(settings: TargetSettings) -> str:
     return mapping_digest(mappings_of(settings))
 
 
-def _retry(desk: Desk, now: Situation) -> WorkOrder | None:
+def _retry(now: Situation) -> WorkOrder | None:
     """Deploy the newest approved version of what failed before."""
-    del desk
     behind: dict[ItemKey, None] = {}
     for settings in now.ledger.workspace.targets:
         standing = now.ledger.holdings.standing(settings.name)
@@ -400,7 +399,7 @@ def _would_do(desk: Desk, now: Situation, asked: SyncRequest) -> list[Applied]:
     if order := _baseline(desk, now):
         would.append(_promise(order.work, None))
     would += [_promise(Work.PACKAGE, merged.name) for merged in now.merged if merged.is_approved]
-    if asked.retry and (order := _retry(desk, now)):
+    if asked.retry and (order := _retry(now)):
         would.append(_promise(order.work, None))
     if asked.repair:
         would.append(_promise(_repair(desk, now, asked.repair).work, None))

@@ -137,6 +137,10 @@ class Receipt:
         lists = () if self.holdings is None else (self.holdings,)
         return (*lists, *(() if self.evidence is None else self.evidence.commits))
 
+    def parents_after(self, before: CommitId) -> tuple[CommitId, ...]:
+        """Say which parents it has where it follows this receipt."""
+        return tuple(dict.fromkeys((before, *self.keeps)))
+
     @property
     def about(self) -> tuple[object, ...]:
         """What is one work from its beginning to its end."""

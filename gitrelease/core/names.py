@@ -214,6 +214,14 @@ def package_ref(package: PackageName) -> RefName:
     return RefName(f"{PACKAGE}{package}")
 
 
+def package_of(ref: RefName) -> PackageName | None:
+    """Read a package's name off its branch; nothing where that is no package, as `gitrelease check` says in words."""
+    try:
+        return package_name(ref.removeprefix(PACKAGE)) if ref.startswith(PACKAGE) else None
+    except NameRefused:
+        return None
+
+
 def review_ref(package: PackageName) -> RefName:
     """Name the branch that logs the opinions on a package, on plain git."""
     return RefName(f"{REVIEW}{package}")

@@ -15,10 +15,15 @@ from typing import Any, NoReturn, TypeVar, dataclass_transform
 
 Made = TypeVar("Made")
 
+_OURS = frozenset({"__post_init__", "__eq__", "__repr__"})
+"""What a class cannot have of its own here."""
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def frozen(cls: type[Made]) -> type[Made]:
     """Make a class one of values: they never change, and are equal when their fields are."""
+    if own := cls.__dict__.keys() & _OURS:
+        raise TypeError(f"{cls.__name__} has its own {min(own)}, which would not count")
     of = fields(dataclass(init=False, repr=False, eq=False, kw_only=True)(cls))  # type: ignore[arg-type]
     names = frozenset(one.name for one in of)
     defaults = {one.name: one.default for one in of if one.default is not MISSING}
@@ -32,8 +37,10 @@ def frozen(cls: type[Made]) -> type[Made]:
             given = {**defaults, **given}
             for name in factories.keys() - given.keys():
                 given[name] = factories[name]()
-            if wrong := sorted(given.keys() ^ names):
-                raise TypeError(f"{cls.__name__} has no {wrong[0]!r}, or needs it")
+            if wrong := sorted(given.keys() - names):
+                raise TypeError(f"{cls.__name__} has no {wrong[0]!r}")
+            if missing := sorted(names - given.keys()):
+                raise TypeError(f"{cls.__name__} needs {missing[0]!r}")
         self.__dict__.update(given)
 
     def equal(self: object, other: object) -> bool:

@@ -66,9 +66,8 @@ class Standing:
 
 
 class Course(StrEnum):
-    """How a deployment goes."""
+    """How a deployment went."""
 
-    IN_PROGRESS = "in_progress"
     SUCCESS = "success"
     FAILURE = "failure"
 

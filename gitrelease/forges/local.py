@@ -12,7 +12,6 @@ from gitrelease.core.fields import Fields
 from gitrelease.core.item import API_VERSION
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import (
-    PACKAGE,
     BlobId,
     CommitId,
     MemberId,
@@ -20,6 +19,7 @@ from gitrelease.core.names import (
     RefName,
     TreeId,
     package_name,
+    package_of,
     package_ref,
     review_ref,
 )
@@ -103,7 +103,7 @@ class LocalForge:
     def reviews(self, workspace: Workspace) -> Sequence[Review]:
         """Read every package branch and its log."""
         refs = self._repo.refs()
-        packages = [_package(ref) for ref in refs if ref.startswith(PACKAGE)]
+        packages = [package_of(ref) for ref in refs]
         return [self._review(name, refs, workspace) for name in packages if name is not None]
 
     def find(
@@ -338,13 +338,6 @@ def _without_answers_to_nothing(
             opinion = replace(opinion, actor=replace(opinion.actor, member=None, doubt=doubt))
         kept.append(opinion)
     return kept
-
-
-def _package(ref: RefName) -> PackageName | None:
-    try:
-        return package_name(ref.removeprefix(PACKAGE))
-    except GitReleaseError:
-        return None  # `gitrelease check` says what is wrong with such a branch; it is no package
 
 
 def _document(entry: _Entry) -> dict[str, object]:

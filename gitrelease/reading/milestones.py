@@ -60,8 +60,7 @@ def recall(repo: Repo, root: CommitId, tip: CommitId) -> Milestone | None:
 def keep(repo: Repo, milestone: Milestone) -> None:
     """Note how far everything was found to be in order; where nothing can be written, nothing is noted."""
     past = milestone.past
-    is_whole = past.begun is None and past.coming is None and past.receipt == receipt_of(past.at)
-    if repo.is_direct or past.broken or past.forged or not is_whole:
+    if repo.is_direct or past.broken or past.forged or not past.is_whole:
         return
     write_note(_file(repo), json.dumps(_document(milestone)).encode())
 

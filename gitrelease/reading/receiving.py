@@ -176,7 +176,7 @@ def _receipt(push: Push, before: Commit, commit: Commit) -> Written:
 def _fault(last: Receipt, before: Commit, receipt: Receipt, commit: Commit) -> str | None:
     """Say why a receipt cannot come after the one before it; `verify` asks more."""
     faults = does_not_follow(receipt, last if last.is_open else None)
-    if commit.parents != tuple(dict.fromkeys((before.id, *receipt.keeps))):
+    if commit.parents != receipt.parents_after(before.id):
         faults.append("does not have as parents what it says it rests on")
     return f"the receipt {commit.id:.7} {faults[0]}" if faults else None
 

@@ -60,8 +60,8 @@ def relay(
         past = replay(repo, first, root, past=past)
         for end in later:
             found = helpers.found(end)
-            if found is not None and _follows(past, found):
-                _go_on(past, found)
+            if found is not None and past.is_followed_by(found):
+                past.go_on(found)
             else:
                 replay(repo, end, root, past=past)
     return past
@@ -89,27 +89,6 @@ def _is_whole(repo: Repo, receipt: CommitId) -> bool:
 
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _follows(past: Past, found: Past) -> bool:
-    """Say whether a stretch that is in order was played from what there is, with nothing else to remember."""
-    is_whole = past.begun is None and past.coming is None and past.receipt == receipt_of(past.at)
-    is_clear = not past.forged and not past.accounts.unexplained and not found.broken
-    is_new = past.packages.keys().isdisjoint(found.packages)
-    return is_whole and is_clear and is_new and past.workspace == found.workspaces[0]
-
-
-def _go_on(past: Past, found: Past) -> None:
-    """Add what a stretch told to what came before it."""
-    past.at, past.receipt, past.begun = found.at, found.receipt, found.begun
-    past.workspace, past.coming = found.workspace, found.coming
-    past.workspaces += found.workspaces[1:]
-    past.brought += found.brought
-    past.packages |= found.packages
-    past.accounts.unexplained = found.accounts.unexplained
-    past.receipts += found.receipts
-    past.items += found.items
-    past.signatures += found.signatures
 
 
 # Other processes.

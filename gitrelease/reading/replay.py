@@ -94,6 +94,32 @@ class Past:
         """What the ledger says production should hold."""
         return self.at.tree
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is begun here, and the receipt it has come to could be read."""
+        return self.begun is None and self.coming is None and self.receipt == receipt_of(self.at)
+
+    def is_followed_by(self, later: Past) -> bool:
+        """Say whether what was played from here as if all before it were in order was played from what there is.
+
+        Whatever this comes to remember beyond what `go_on` adds has to be compared here.
+        """
+        is_clear = not self.forged and not self.accounts.unexplained and not later.broken
+        is_new = self.packages.keys().isdisjoint(later.packages)
+        return self.is_whole and is_clear and is_new and self.workspace == later.workspaces[0]
+
+    def go_on(self, later: Past) -> None:
+        """Add what follows."""
+        self.at, self.receipt, self.begun = later.at, later.receipt, later.begun
+        self.workspace, self.coming = later.workspace, later.coming
+        self.workspaces += later.workspaces[1:]
+        self.brought += later.brought
+        self.packages |= later.packages
+        self.accounts.unexplained = later.accounts.unexplained
+        self.receipts += later.receipts
+        self.items += later.items
+        self.signatures += later.signatures
+
 
 def replay(repo: Repo, tip: CommitId, root: CommitId, *, past: Past | None = None) -> Past:
     """Play a ledger from its trust root, which is one of its first parents, to its tip.
@@ -305,7 +331,7 @@ class _Player:
         """Compare a receipt with what it follows, and its parents with what it says it keeps."""
         begun = self.past.begun
         started = None if begun is None else begun.receipt
-        if commit.parents != tuple(dict.fromkeys((self.past.at.id, *receipt.keeps))):
+        if commit.parents != receipt.parents_after(self.past.at.id):
             self.say(4, "does not have as parents what it says it rests on")
         for fault in does_not_follow(receipt, started):
             self.say(4, fault)

@@ -396,7 +396,7 @@ def test_one_status(shop: HubShop, failure: Failure) -> None:
     assert [one.state for one in shop.hub.server.state.statuses] == ["pending", "success"]
 
 
-def deployed(shop: HubShop, course: Course = Course.IN_PROGRESS, notes: str | None = None) -> Announcement:
+def deployed(shop: HubShop, course: Course = Course.FAILURE, notes: str | None = None) -> Announcement:
     return Announcement(
         package=FIRST,
         commit=CommitId(shop.refs()["refs/heads/main"]),
@@ -421,9 +421,9 @@ def test_one_deployment(shop: HubShop, operation: str, failure: Failure) -> None
         False,
         [],
     )
-    assert [one.data["state"] for one in state.deployment_statuses.values()] == ["in_progress"]
+    assert [one.data["state"] for one in state.deployment_statuses.values()] == ["failure"]
     reporting.set_deployment(client, deployed(shop, Course.SUCCESS))
-    assert [one.data["state"] for one in state.deployment_statuses.values()] == ["in_progress", "success"]
+    assert [one.data["state"] for one in state.deployment_statuses.values()] == ["failure", "success"]
     assert len(state.deployments) == 1
 
 

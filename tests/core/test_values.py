@@ -66,9 +66,18 @@ def test_values_are_made_from_their_fields() -> None:
 
 @pytest.mark.parametrize("given", [{}, {"size": 2}, {"name": "a", "other": 1}])
 def test_a_field_that_is_missing_or_unknown_is_named(given: dict[str, object]) -> None:
-    wrong = "other" if "other" in given else "name"
-    with pytest.raises(TypeError, match=f"^Box has no '{wrong}', or needs it$"):
+    wrong = "has no 'other'" if "other" in given else "needs 'name'"
+    with pytest.raises(TypeError, match=f"^Box {wrong}$"):
         Box(**given)  # type: ignore[arg-type]
+
+
+def test_what_a_class_says_of_itself_would_not_count_and_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^Bad has its own __repr__, which would not count$"):
+
+        @frozen
+        class Bad:
+            def __repr__(self) -> str:
+                return "***"
 
 
 def test_only_names_are_taken() -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import (
     HEADS,
-    PACKAGE,
     CommitId,
     MemberId,
     PackageName,
@@ -16,7 +15,7 @@ from gitrelease.core.names import (
     TreeId,
     branch,
     manifest_path,
-    package_name,
+    package_of,
     package_ref,
 )
 from gitrelease.core.package import Proposed
@@ -212,7 +211,7 @@ class GithubForge:
         return {
             name: CommitId(tip)
             for ref, tip in self._repo.refs().items()
-            if ref.startswith(PACKAGE) and (name := _package(ref)) is not None
+            if (name := package_of(ref)) is not None
         }
 
     def closed(self, is_over: Callable[[PackageName], bool]) -> Sequence[PackageName]:
@@ -510,12 +509,4 @@ class GithubForge:
 def _package_of(node: Value) -> PackageName | None:
     """Say of which package a pull request may be the review; one from a fork is of none."""
     ref = RefName(HEADS + text(node, "headRefName"))
-    is_ours = ref.startswith(PACKAGE) and at(node, "isCrossRepository") is False
-    return _package(ref) if is_ours else None
-
-
-def _package(ref: RefName) -> PackageName | None:
-    try:
-        return package_name(ref.removeprefix(PACKAGE))
-    except GitReleaseError:
-        return None  # `gitrelease check` says what is wrong with such a branch; it is no package
+    return package_of(ref) if at(node, "isCrossRepository") is False else None

@@ -103,10 +103,10 @@ def open_client(
 ) -> Client:
     """Prepare to speak with the GitHub that a remote is on. Nothing is sent yet, and nothing refused.
 
-    A token goes to github.com and to the server that GITHUB_API_URL names, and never to a host for no other reason
-    than that a remote leads there. What is wrong about that, or a token that is missing, is said by the first request:
-    lists, differences and `verify` work without, also from a copy that lies elsewhere. `turns` is the file in which the
-    commands of one clone note when they change something on GitHub.
+    A token goes to github.com and to the server that GITHUB_API_URL or GITHUB_SERVER_URL names, and never to a host for
+    no other reason than that a remote leads there. What is wrong about that, or a token that is missing, is said by the
+    first request: lists, differences and `verify` work without, also from a copy that lies elsewhere. `turns` is the
+    file in which the commands of one clone note when they change something on GitHub.
     """
     api_url = api_url_of(environ)
     place = None if url is None else place_of(url)
