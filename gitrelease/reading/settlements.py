@@ -115,7 +115,7 @@ class Settlements:
             if change.path not in expected:
                 yield self._bad(f"{what} changes {change.path}, which it does not settle")
         for path, data in expected.items():
-            if data is not None and self.repo.content(commit.id, path) != data:
+            if data is not None and self.repo.content(commit.tree, path) != data:
                 yield self._bad(f"{what} keeps another number at {path} than the highest that was used")
 
     def _is_runner(self, who: MemberId) -> bool:
@@ -126,13 +126,13 @@ class Settlements:
         files: dict[str, bytes | None] = {}
         for task in entry.tasks:
             path = number_path(task.id.item)
-            known = files.get(path) or self.repo.content(before.id, path)
+            known = files.get(path) or self.repo.content(before.tree, path)
             highest = max(0 if known is None else read_number(known, of=path), task.id.version)
             files[path] = number_bytes(task.id.item, highest)
         if entry.package is not None and entry.settlement is not Settlement.RELEASED:
             path = outcome_path(entry.package)
             files[path] = None
-            data = self.repo.content(commit.id, path)
+            data = self.repo.content(commit.tree, path)
             summary = None if data is None else read_summary(data, of=path)
             if summary is None or (summary.name, str(summary.status)) != (
                 entry.package,
