@@ -30,6 +30,7 @@ _CREDENTIALS = re.compile(
     r"|returned error: 40[13]|invalid (username|credentials)|host key verification failed|access denied",
     re.IGNORECASE,
 )
+_ARCHIVED = re.compile(r"archived so it is read-only", re.IGNORECASE)
 _LOCK = re.compile(r"Unable to create '[^']*?((?:refs/[^']*|packed-refs)\.lock)': File exists")
 # What git's own servers answer when another push got in between, after they had named the old values.
 LOST = re.compile(
@@ -355,6 +356,8 @@ class Refs(History):
             )
 
     def _no_answer(self, ran: Ran) -> GitReleaseError:
+        if _ARCHIVED.search(ran.err):
+            return PushDeclined(ran.err, hint="who owns it can unarchive it")
         if _CREDENTIALS.search(ran.err):
             return RemoteRefusedCredentials(
                 f"the remote {self.remote} did not let us in: {ran.err}",

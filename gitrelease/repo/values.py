@@ -270,9 +270,10 @@ class PushDeclined(GitReleaseError):
 
     code = "push-declined"
 
-    def __init__(self, said: str) -> None:
+    def __init__(
+        self, said: str, *, hint: str = "ask whoever runs the server; this push changed nothing"
+    ) -> None:
         words = _server_words(said)
-        hint = "ask whoever runs the server; this push changed nothing"
         if "matches more than one" in words:
             hint = "a branch below refs/heads/refs/ stands in the way: `git ls-remote` shows it, and it has to go"
         super().__init__(f"the shared repository declined the push:\n{words}", hint=hint)

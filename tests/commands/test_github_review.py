@@ -11,6 +11,8 @@ import pytest
 from gitrelease.commands.verify import verify
 from gitrelease.commands.views import view_package
 from gitrelease.core.names import package_name
+from gitrelease.errors import Refused
+from gitrelease.repo import PushDeclined
 from tests.contracts.test_forge import proposed
 from tests.contracts.test_github_reading import pull
 from tests.github import pulls, reviews
@@ -59,6 +61,18 @@ def test_what_others_made_void_can_be_said_again(shop: HubShop, spoil: object) -
     given = len(shop.hub.server.state.reviews)
     assert (shop.fresh("dep-1").approve("first").was_said, status()) == (True, "approved")
     assert len(shop.hub.server.state.reviews) == given == 2
+
+
+def test_an_archived_repository_is_said_to_be_one(shop: HubShop) -> None:
+    shop.hub.server.state.change_repo(shop.repo, archived=True)
+    with pytest.raises(Refused, match="archived so is read-only") as refused:
+        shop.person("dep-1").approve("first")
+    assert "unarchive" in str(refused.value.hint)
+    dev = shop.person("dev-2")
+    dev.write({"jobs/web/new.job.yaml": job_yaml("new")})
+    with pytest.raises(PushDeclined, match="archived so it is read-only") as declined:
+        dev.submit("job/new")
+    assert "unarchive" in str(declined.value.hint)
 
 
 def test_a_rule_that_only_a_team_can_meet(tmp_path: Path, bench: Bench) -> None:

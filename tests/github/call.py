@@ -144,6 +144,8 @@ class Call:
                 else "Must have push access to repository"
             )
             raise RefusedError(403, words, **accepted)
+        if self.repo.archived and not reading:
+            raise RefusedError(403, "Repository was archived so is read-only.", **accepted)
 
     def _has(self, need: str) -> bool:
         name, _, level = need.partition("=")

@@ -98,6 +98,10 @@ def refusal_of(
             f"GitHub does not accept the token: {words}",
             hint="it may have ended or been revoked; set GITHUB_TOKEN to one that may use this repository",
         )
+    if status == 403 and "archived" in words.casefold():
+        return Refused(
+            f"{slug} takes no changes: {words}", hint="who owns it can unarchive it in its settings on GitHub"
+        )
     if status == 403:
         return CredentialsError(
             f"the token may not {doing}: {words}", hint=_missing_permission(headers, slug=slug)
