@@ -147,6 +147,7 @@ RECEIPT = Receipt(
         tasks=(commit(6),),
         approvals=("1234567890",),
         recorded={"pushes": [{"by": 101, "at": "2026-11-22T16:00:00Z"}]},
+        earlier=(commit(10),),
     ),
     results=(
         ItemResult(
@@ -187,6 +188,7 @@ ENTRY = ArchiveEntry(
     log=commit(3),
     message="done",
     recorded={"number": 7},
+    earlier=(commit(4),),
 )
 OPINION: dict[str, object] = {
     "apiVersion": "gitrelease/v1",

@@ -91,6 +91,7 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> Closed |
         head=review.head,
         message=_words(review),
         recorded=desk.forge.record(review, {}) if before is None and closed_as(review) else {},
+        earlier=tuple(desk.forge.earlier(review)),
     )
     archive = now.archive.extended(desk.pen, entry, outcome=outcome)
     main = branch(now.ledger.main)
@@ -100,7 +101,7 @@ def settle(desk: Desk, now: Situation, review: Review, by: MemberId) -> Closed |
         moves.append(RefMove(ref=package_ref(package), new=None, expected=tip))
         if tip != review.head:
             # Nobody has reviewed what was pushed after the closing, and nothing is lost all the same.
-            later = replace(entry, head=CommitId(tip), recorded={})
+            later = replace(entry, head=CommitId(tip), recorded={}, earlier=())
             archive = replace(now.archive, tip=archive).extended(desk.pen, later, outcome=outcome)
     moves.append(RefMove(ref=ARCHIVE, new=archive, expected=now.archive.tip))
     desk.repo.push(moves)

@@ -158,7 +158,13 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     status = Status.REJECTED if say is Say.REJECT else Status.REVOKED
     outcome = replace(summarize(desk, now, closed), status=status, missing=())
     entry = ArchiveEntry(
-        by=who, package=package, settlement=settlement, head=review.head, log=review.log, message=message
+        by=who,
+        package=package,
+        settlement=settlement,
+        head=review.head,
+        log=review.log,
+        message=message,
+        earlier=tuple(desk.forge.earlier(review)),
     )
     archived = now.archive.extended(desk.pen, entry, outcome=outcome)
     main = branch(now.ledger.main)

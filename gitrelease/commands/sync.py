@@ -215,6 +215,7 @@ def _order_for(desk: Desk, now: Situation, merged: Merged, judged: Judged) -> Wo
             tasks=tuple(tasks.values()),
             approvals=tuple(opinion.id for opinion in judged.verdict.approvals),
             recorded=desk.forge.record(review, tasks) if review else {},
+            earlier=tuple(desk.forge.earlier(review)) if review else (),
         ),
         summary=summarize(desk, now, judged, is_merged=True),
     )

@@ -56,11 +56,13 @@ class ArchiveEntry:
     recorded: Mapping[str, object] = field(default_factory=dict)
     """What the forge recorded, where somebody closed the package there: then the entry is not on the word of who
     wrote it (`core/pull_request.py`)."""
+    earlier: tuple[CommitId, ...] = ()
+    """What the branch of the package held before its head, where nothing else keeps it."""
 
     @property
     def heads(self) -> tuple[CommitId, ...]:
         """The commits that this entry keeps alive."""
-        found = [self.head, self.log, *(task.commit for task in self.tasks)]
+        found = [self.head, self.log, *(task.commit for task in self.tasks), *self.earlier]
         return tuple(dict.fromkeys(commit for commit in found if commit is not None))
 
     @property
@@ -104,6 +106,7 @@ def entry_document(entry: ArchiveEntry) -> dict[str, object]:
             for task in entry.tasks
         ],
         **({"recorded": dict(entry.recorded)} if entry.recorded else {}),
+        **({"earlier": list(entry.earlier)} if entry.earlier else {}),
     }
 
 
@@ -119,6 +122,7 @@ def parse_entry(value: Mapping[str, object]) -> ArchiveEntry:
         log=None if log is None else CommitId(log),
         message=top.text("message"),
         recorded={name: value for name, _, value in top.inside("recorded").entries()},
+        earlier=tuple(CommitId(commit) for commit in top.texts("earlier")),
         tasks=tuple(
             SettledTask(
                 id=task_id(task.text("id")),

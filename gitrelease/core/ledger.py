@@ -82,12 +82,14 @@ class Evidence:
     """The ids of the opinions that counted."""
     recorded: Mapping[str, object] = field(default_factory=dict)
     """What a forge other than git said, verbatim: opinions, pushes, team members."""
+    earlier: tuple[CommitId, ...] = ()
+    """What the branch of the package held before its head, where nothing else keeps it: opinions may be about it."""
 
     @property
     def commits(self) -> tuple[CommitId, ...]:
         """The commits that a receipt keeps as parents, so that any clone has all that was judged."""
         log = () if self.log is None else (self.log,)
-        return (self.main_after, self.head, *log, *self.tasks)
+        return (self.main_after, self.head, *log, *self.tasks, *self.earlier)
 
 
 @frozen
@@ -427,6 +429,7 @@ def _evidence_document(evidence: Evidence) -> dict[str, object]:
         "tasks": list(evidence.tasks),
         "approvals": list(evidence.approvals),
         "recorded": dict(evidence.recorded),
+        **({"earlier": list(evidence.earlier)} if evidence.earlier else {}),
     }
 
 
@@ -441,4 +444,5 @@ def _parse_evidence(evidence: Fields) -> Evidence:
         tasks=tuple(CommitId(task) for task in evidence.texts("tasks")),
         approvals=evidence.texts("approvals"),
         recorded={name: value for name, _, value in evidence.inside("recorded").entries()},
+        earlier=tuple(CommitId(commit) for commit in evidence.texts("earlier")),
     )

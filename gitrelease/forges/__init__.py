@@ -137,6 +137,9 @@ class Forge(Protocol):
         `core/pull_request.py` reads it again. Plain git keeps all there is in git, and gives nothing.
         """
 
+    def earlier(self, review: Review) -> Sequence[CommitId]:
+        """Name the heads that the branch had before which nothing else keeps: opinions may be about them."""
+
     def propose(
         self, package: Proposed, commit: CommitId, replaces: CommitId | None, words: Callable[[], Words]
     ) -> None:

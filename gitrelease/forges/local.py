@@ -87,6 +87,10 @@ class LocalForge:
         """Give nothing: who made what, and who said what, are commits that a receipt has as parents."""
         return {}
 
+    def earlier(self, review: Review) -> Sequence[CommitId]:  # noqa: ARG002
+        """Name nothing: each opinion has the head it is about as a parent."""
+        return ()
+
     def authors(
         self, branches: Mapping[RefName, CommitId], workspace: Workspace
     ) -> Mapping[RefName, Sequence[Actor]]:

@@ -242,6 +242,17 @@ def test_a_branch_that_is_brought_back_and_stays_closed_is_put_away_again(shop: 
     assert (states(shop), BRANCH in shop.refs(), is_whole(shop)) == (["pending"], False, True)
 
 
+def test_what_was_reviewed_before_it_was_pushed_away_is_kept(shop: HubShop) -> None:
+    made = proposed(shop)
+    shop.hub.review(pull(shop), "dep-1")
+    later = moved_on(shop, made, amend=True)
+    close(shop, "dep-1")
+    synced(shop)
+    assert kept(shop, made.head)
+    assert kept(shop, later)
+    assert is_whole(shop)
+
+
 # Races.
 
 

@@ -76,6 +76,24 @@ def test_what_waits_for_sync_is_checked_where_github_can_be_asked(shop: HubShop)
     assert result.exit is Exit.REFUSED
 
 
+def test_what_was_approved_and_rebased_is_kept_with_what_was_approved(shop: HubShop) -> None:
+    """GitHub rebases a branch with one click; the approval is of what it held before."""
+    first = proposed(shop)
+    shop.hub.review(pull(shop), "dep-1")
+    dev = shop.person("dev-1").clone
+    dev.git("checkout", "--quiet", "--force", "--detach", first.head)
+    dev.git("commit", "--quiet", "--amend", "--message", "the same once more")
+    dev.push("HEAD:refs/heads/package/first", force=True)
+    assert shop.fresh("dep-2").gate("first").merge is not None
+    shop.person("sync").sync()
+    viewer = shop.person("view-1").clone
+    viewer.git("fetch", "--quiet", "--prune", "origin")
+    viewer.git("repack", "-a", "-d", "-q")  # a clone on this disk begins with what nothing keeps
+    viewer.git("prune", "--expire=now")
+    result, asked = looked(shop)
+    assert (result.broken, result.checked.packages, asked) == ((), 1, [])
+
+
 @pytest.mark.long
 def test_after_sync_nobody_has_to_be_asked(shop: HubShop) -> None:
     made = proposed(shop)

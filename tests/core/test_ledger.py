@@ -113,8 +113,9 @@ FIRST = Receipt(
         LEAST,
         FIRST,
         replace(FULL, evidence=replace(EVIDENCE, log=None, tasks=(), approvals=(), recorded={})),
+        replace(FULL, evidence=replace(EVIDENCE, earlier=(commit("1"),))),
     ],
-    ids=["full", "least", "first", "without-log"],
+    ids=["full", "least", "first", "without-log", "earlier"],
 )
 def test_a_receipt_is_read_back_as_it_was_written(receipt: Receipt) -> None:
     text = json.dumps(receipt_document(receipt))
@@ -151,6 +152,7 @@ def test_work_is_open_from_started_until_finished() -> None:
 def test_a_receipt_keeps_all_that_was_judged() -> None:
     assert EVIDENCE.commits == (commit("b"), commit("d"), commit("e"), commit("f"), commit("0"))
     assert replace(EVIDENCE, log=None).commits == (commit("b"), commit("d"), commit("f"), commit("0"))
+    assert replace(EVIDENCE, earlier=(commit("1"),)).commits[-1] == commit("1")
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,22 @@ class GithubForge:
         whole = replace(pull, tasks=self._activity.made(tasks) if tasks else {}, teams=self._teams)
         return pull_request_document(whole)
 
+    def earlier(self, review: Review) -> Sequence[CommitId]:
+        """Name the heads that were pushed away, as far as they held the package.
+
+        An approval counts for what the branch held when it was given, and who pushed something new is found by what it
+        held before. GitHub gives such heads for a while; after that, nobody could tell any more.
+        """
+        pull = self._pull(review)
+        found = {} if pull is None else dict.fromkeys(push.after for push in pull.pushes)
+        return [
+            commit_
+            for commit_ in found
+            if commit_ is not None
+            and self._content(review.package, commit_) is not None
+            and not self._repo.is_ancestor(commit_, review.head)
+        ]
+
     # What is said.
 
     def propose(
