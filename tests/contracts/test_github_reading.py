@@ -440,6 +440,19 @@ def test_who_may_not_write_now_does_not_count(shop: HubShop, role: Role) -> None
     ]
 
 
+def test_who_may_not_write_now_does_not_count_however_often_they_said_so(shop: HubShop) -> None:
+    proposed(shop)
+    for _ in range(2):
+        shop.hub.review(pull(shop), "dep-1")
+    state = shop.hub.server.state
+    state.change_repo(shop.repo, roles={**state.repos[shop.repo.id].roles, shop.account("dep-1"): Role.READ})
+    adm = shop.fresh("adm-1")
+    doubt = "is by dep-1, who may not write to the repository"
+    assert said(seen(adm)) == [(None, Say.APPROVE, doubt)] * 2
+    assert not verdict(adm).is_approved
+    assert shop.asked().count("repos/get-collaborator-permission-level") == 1
+
+
 @pytest.mark.parametrize("role", [Role.MAINTAIN, Role.ADMIN])
 def test_who_may_more_than_write_counts(shop: HubShop, role: Role) -> None:
     made = proposed(shop)

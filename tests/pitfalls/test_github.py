@@ -386,12 +386,13 @@ def test_p33_every_way_in_asks_who_it_is(common: HubShop) -> None:
 
 
 def test_p34_who_may_not_write_any_more_has_not_approved(common: HubShop) -> None:
-    """Whose yes counts is asked when it is counted, not when it is given."""
+    """Whose yes counts is asked when it is counted, not when it is given, and however often."""
     pull = offer(common, "left")
-    common.hub.review(pull, "dep-1")
+    for _ in range(2):
+        common.hub.review(pull, "dep-1")
     without = {**everybody(common), common.account("dep-1"): Role.READ}
     with changed_repo(common, roles=without):
-        assert why_not(refused(common, "left")) == ["it is by dep-1, who may not write to the repository"]
+        assert why_not(refused(common, "left")) == ["it is by dep-1, who may not write to the repository"] * 2
     assert gate(common, "left").merge is not None
 
 

@@ -38,14 +38,17 @@ def with_doubts(
         if who is not None and workspace.may(who, Action.APPROVE) and _would_count(opinion, held)
     }
     doubts = {
-        remark.id: doubt
+        remark.by.id: doubt
         for remark in pull.remarks
         if f"github:{remark.id}" in counting and (doubt := standing(remark.by))
     }
     if not doubts:
         return pull
+    # What is doubted is nobody's word: an earlier yes of the same account would come to be its last.
     remarks = (
-        replace(remark, by=replace(remark.by, doubt=doubts.get(remark.id, remark.by.doubt)))
+        replace(remark, by=replace(remark.by, doubt=doubts[remark.by.id]))
+        if remark.say is Say.APPROVE and remark.by.id in doubts
+        else remark
         for remark in pull.remarks
     )
     return replace(pull, remarks=tuple(remarks))
