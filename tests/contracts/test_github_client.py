@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import time
@@ -227,6 +228,15 @@ def test_p36_turns_are_taken_whatever_stands_in_their_file(tmp_path: Path) -> No
     first, second = Turns(1.0, file=file), Turns(1.0, file=file)
     assert [first.take(100.0), second.take(100.0), first.take(100.5)] == [0.0, 1.0, 1.5]
     assert Turns(1.0, file=tmp_path).take(7.0) == 0.0  # a folder is no file; then each counts for itself
+    # Nobody waits for longer than a minute, whatever clock wrote it, nor for who holds the file and does not go on.
+    for away in (59.9, 299.0):
+        file.write_text(f"{100.0 + away}\n" * 99)
+        assert Turns(1.0, file=file).take(100.0) <= 60.0
+    with file.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        since = time.monotonic()
+        assert Turns(1.0, file=file).take(7.0) == 0.0
+        assert time.monotonic() - since < 10
 
 
 # Limits.

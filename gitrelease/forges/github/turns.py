@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 
 PER_MINUTE = 60
 """How many requests that create something are sent in a minute; GitHub allows a few more (pitfall P36)."""
 _MINUTE = 60.0
-_FAR = 300.0
-"""A turn that is further away was noted by a clock that began anew."""
+_TRIES, _PAUSE = 50, 0.02
+"""How often, and how many seconds apart, the file is tried that another command has locked."""
 
 
 class Turns:
@@ -46,12 +47,13 @@ class Turns:
         return self._after(self._taken, now) - now
 
     def _after(self, taken: Iterable[float], now: float) -> float:
-        known = sorted(one for one in taken if now - _MINUTE < one < now + _FAR)
+        # A turn that is further away was noted by a clock that began anew, and nobody waits longer than for a minute.
+        known = sorted(one for one in taken if now - _MINUTE < one < now + _MINUTE)
         turn = now
         if known:
             turn = max(turn, known[-1] + self._pace)
         if len(known) >= PER_MINUTE:
-            turn = max(turn, known[-PER_MINUTE] + _MINUTE)
+            turn = min(max(turn, known[-PER_MINUTE] + _MINUTE), now + _MINUTE)
         self._taken = [*known, turn]
         return turn
 
@@ -63,7 +65,14 @@ def _opened(path: Path) -> Iterator[int]:
     path.parent.mkdir(exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        for tries in range(_TRIES):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if tries == _TRIES - 1:
+                    raise  # whoever has it does not go on, as one that was stopped by Ctrl-Z
+                sleep(_PAUSE)
         yield file
     finally:
         os.close(file)
