@@ -247,9 +247,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Callabl
     return prepare
 
 
-MUCH_LIKE_OTHERS = {"sync", "submit-supersedes", "revoke-task", "revoke-package"}
-"""`sync-first` applies a package as well, after its baseline; every submit is one push, and a
-package is revoked as it is rejected."""
+MUCH_LIKE_OTHERS = {"sync-first", "submit-supersedes", "revoke-task", "revoke-package"}
+"""`sync-first` applies a package as `sync` does, after a baseline that is work like it; every submit is one push, and
+a package is revoked as it is rejected."""
 
 
 @pytest.mark.parametrize(
