@@ -54,7 +54,7 @@ from gitrelease.repo import RefMove, Repo
 
 _ALL_KNOWN = 50
 """After so many closed packages in a row about which all is known, older ones are not looked at."""
-_OTHERS = 1000
+_OTHERS = 200
 """After so many closed pull requests that are no packages of ours, older ones are not looked at."""
 _REVOKED = "revoked"
 _STANDING = "standing"

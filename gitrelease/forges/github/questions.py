@@ -74,7 +74,7 @@ query($owner: String!, $name: String!, $after: String) {{
   {_OF_REPOSITORY} {{
     nameWithOwner
     pullRequests(
-      states: [CLOSED], first: 50, after: $after, orderBy: {{field: UPDATED_AT, direction: DESC}}
+      states: [CLOSED], first: 100, after: $after, orderBy: {{field: UPDATED_AT, direction: DESC}}
     ) {{ {_PAGED} nodes {{ isCrossRepository baseRefName headRefName }} }}
   }}
 }}"""
