@@ -26,6 +26,8 @@ class GitReleaseError(Exception):
 
     exit = Exit.REFUSED
     code = "refused"
+    is_away = False
+    """Whether whoever was asked cannot be reached, or lets nobody in: then nothing else need be asked there, either."""
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -63,6 +65,7 @@ class CredentialsError(GitReleaseError):
 
     exit = Exit.CREDENTIALS
     code = "credentials"
+    is_away = True
 
 
 class HalfDone(GitReleaseError):

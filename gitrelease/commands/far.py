@@ -15,9 +15,6 @@ from gitrelease.forges import Forge
 
 Answer = TypeVar("Answer")
 
-_AWAY = frozenset({"credentials", "github-unavailable", "rate-limited"})
-"""The codes of errors after which a forge need not be asked about anything else."""
-
 
 class NotAsked(GitReleaseError):
     """A forge could not be asked about a package."""
@@ -39,7 +36,7 @@ class FarForge:
         try:
             return ask()
         except GitReleaseError as failed:
-            if failed.code in _AWAY:
+            if failed.is_away:
                 self.away = failed
             raise NotAsked(failed.message) from failed
 

@@ -217,7 +217,7 @@ class Refs(History):
             if lost := _elsewhere(open_, self._local_refs(*(move.ref for move in open_))):
                 raise PushRejected(lost) from problem
             if LOST.search(problem.message):
-                raise PushRejected({move.ref: _held_by(problem.message) for move in open_}) from problem
+                raise _held(open_, problem.message) from problem
             raise
 
     def _push_there(self, moves: Sequence[RefMove]) -> None:
@@ -243,7 +243,7 @@ class Refs(History):
         said = plain(ran.out.decode(errors="replace"))
         reasons = [line for line in said.splitlines() if line.startswith("!")]
         if any(LOST.search(reason) for reason in reasons):
-            raise PushRejected({move.ref: _held_by(ran.err) for move in moves})
+            raise _held(moves, ran.err)
         if not reasons and _CREDENTIALS.search(ran.err):
             raise self._no_answer(ran)
         raise PushDeclined("\n".join([ran.err, *(reasons or [said])]))
@@ -392,10 +392,13 @@ def _check_move(move: RefMove) -> None:
         raise ValueError(f"{move.ref!r} is to move from nothing to nothing")
 
 
-def _held_by(said: str) -> str:
-    """Say what holds a ref that cannot be moved now; a lock that stays was left by a git that died."""
+def _held(moves: Iterable[RefMove], said: str) -> PushRejected:
+    """Say what holds refs that cannot be moved now; a lock that stays was left by a git that died."""
     lock = _LOCK.search(plain(said))
-    return "is being moved by somebody else" + (f", or its lock was left: {lock[1]}" if lock else "")
+    return PushRejected(
+        {move.ref: "is being moved by somebody else" for move in moves},
+        lock=None if lock is None else lock[1],
+    )
 
 
 def _elsewhere(moves: Iterable[RefMove], held: Mapping[str, str]) -> dict[RefName, str]:

@@ -255,12 +255,13 @@ class HistoryRewritten(GitReleaseError):
 class PushRejected(RaceLost):
     """A ref was not where it was expected, so nothing was moved."""
 
-    def __init__(self, rejected: Mapping[RefName, str]) -> None:
+    def __init__(self, rejected: Mapping[RefName, str], *, lock: str | None = None) -> None:
+        """Say which refs were where, and which lock stands in their way, perhaps left by a git that died."""
         what = "; ".join(f"{plain(ref)} {reason}" for ref, reason in sorted(rejected.items()))
-        left = any(".lock" in reason for reason in rejected.values())
-        hint = "run the command again" + (
-            "; if it stays so, delete that file in the shared repository" if left else ""
-        )
+        hint = "run the command again"
+        if lock is not None:
+            what += f", or its lock was left: {lock}"
+            hint += "; if it stays so, delete that file in the shared repository"
         super().__init__(f"somebody was first: {what}", hint=hint)
         self.rejected = dict(rejected)
 

@@ -18,6 +18,7 @@ class RateLimited(GitReleaseError):
     """GitHub wants no more requests for a while. What was done stays; the same command does the rest."""
 
     code = "rate-limited"
+    is_away = True
 
     def __init__(self, until: datetime) -> None:
         super().__init__(
@@ -31,6 +32,7 @@ class GitHubUnavailable(GitReleaseError):
     """GitHub did not answer, or answered that it cannot."""
 
     code = "github-unavailable"
+    is_away = True
 
 
 class Unsettled(GitHubUnavailable):
