@@ -114,9 +114,10 @@ class Objects(Git):
         """Keep a commit, which never changes, as it is mostly asked for again."""
         commit = _commit(id_, data)
         if len(data) <= SMALL:
-            if len(self._commits) >= KEPT:
-                del self._commits[next(iter(self._commits))]
-            self._commits[id_] = commit
+            with self._lock:
+                if len(self._commits) >= KEPT:
+                    del self._commits[next(iter(self._commits))]
+                self._commits[id_] = commit
         return commit
 
     def is_kept(self, id_: str) -> bool:
