@@ -53,8 +53,8 @@ class Said:
     """Who was asked to review, also those who had been before."""
 
 
-def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
-    """Find the review of a package that is still open, or say what became of it."""
+def find_unsettled(desk: Desk, now: Situation, package: PackageName) -> Review:
+    """Find the review of a package that nobody has settled yet, or say what became of it."""
     if any(one.name == package for one in now.merged):
         raise Refused(f"{package} is merged already", hint="`gitrelease package view` shows how far it is")
     if now.ledger.receipt.is_open and now.ledger.receipt.package == package:
@@ -73,7 +73,7 @@ def find_open(desk: Desk, now: Situation, package: PackageName) -> Review:
 
 def judge(desk: Desk, now: Situation, package: PackageName) -> Reviewed:
     """Judge an open package as its branch has it now."""
-    return judge_branch(desk.repo, desk.forge, now.ground, find_open(desk, now, package))
+    return judge_branch(desk.repo, desk.forge, now.ground, find_unsettled(desk, now, package))
 
 
 def approve(desk: Desk, package: PackageName, *, message: str = "") -> Said:
