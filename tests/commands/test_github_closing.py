@@ -27,7 +27,7 @@ from gitrelease.core.package import Proposed
 from gitrelease.core.pull_request import parse_pull_request
 from gitrelease.errors import Refused
 from tests.contracts.test_forge import proposed
-from tests.contracts.test_github_reading import moved_on, pull
+from tests.contracts.test_github_reading import answer, moved_on, pull
 from tests.github import pulls
 from tests.github.faults import Run, html
 from tests.github.fixtures import github
@@ -409,6 +409,16 @@ def test_what_cannot_be_seen_of_closings_fails_no_sync_and_is_said(shop: HubShop
     assert (result.exit, len(result.notes), shop.refs()[BRANCH]) == (0, 1, made.head)
     shop.hub.server.faults.clear()
     assert [status for _, status, _ in outcomes(synced(shop))] == ["rejected"]
+
+
+def test_what_nobody_knows_the_state_of_is_not_settled(shop: HubShop) -> None:
+    made = proposed(shop)
+    close(shop, "dep-1")
+    asleep = answer([], 0, headRefOid=made.head, state="ASLEEP")
+    shop.hub.server.faults.add("graphql", asleep, skip=2)
+    result = synced(shop)
+    assert (result.packages, shop.refs()[BRANCH]) == ((), made.head)
+    assert result.notes[0].endswith("the pull request of first is ASLEEP, which nobody knows here")
 
 
 # What it costs.

@@ -20,6 +20,7 @@ from gitrelease.forges.github.values import at, commit, flag, graph_account, mom
 from gitrelease.repo import plain
 
 _DECISIVE = {"APPROVED": Say.APPROVE, "CHANGES_REQUESTED": Say.REJECT}
+_STATES = frozenset({"OPEN", "CLOSED", "MERGED"})
 _MOST_PAGES = 50
 _MOST_LISTED = 20
 """So many pages are read of what everybody can make longer."""
@@ -129,6 +130,11 @@ class Asking:
         )
         if head is None or opened_at is None or number_ is None:
             raise Unreadable(f"GitHub does not say where the pull request of {package} is, or since when")
+        state = text(node, "state")
+        if state not in _STATES:  # it may come back from there: it is neither open nor over
+            raise Unreadable(
+                f"the pull request of {package} is {plain(state) or 'nothing'}, which nobody knows here"
+            )
         merged_at = moment(node, "mergedAt")
         closed_at = moment(node, "closedAt")
         if moves is None:
@@ -139,7 +145,7 @@ class Asking:
         if merged_at is not None:
             pushes = tuple(push for push in pushes if push.after is not None or push.at < merged_at)
         events = self._events(node, number_)
-        is_open = text(node, "state") == "OPEN"
+        is_open = state == "OPEN"
         pull = PullRequest(
             package=package,
             number=number_,
@@ -153,7 +159,7 @@ class Asking:
             pushes=pushes,
             remarks=tuple(self._remarks(node, number_, events, pushes)),
             retargeted=tuple(_times(events, "BaseRefChangedEvent")),
-            closed_by=_closer(events) if text(node, "state") == "CLOSED" and merged_at is None else None,
+            closed_by=_closer(events) if state == "CLOSED" and merged_at is None else None,
             merged_as=self._merged_as(node, merged_at, main=main),
         )
         return Seen(
