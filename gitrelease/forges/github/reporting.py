@@ -19,6 +19,7 @@ from gitrelease.forges.github.values import at, number, rows, text
 ENVIRONMENT = "production"
 TASK = "gitrelease"
 _DESCRIPTION = 140
+_INACTIVE = "inactive"
 
 
 def set_statuses(client: Client, head: CommitId, told: Sequence[StatusWords]) -> None:
@@ -110,8 +111,10 @@ def _set_course(client: Client, id_: int, told: Announcement, *, is_new: bool, d
     }
 
     def find() -> Value | None:
-        there = next(client.pages(path, {"per_page": 1}, doing=doing), [])
-        return there[0] if there and _says(there[0], wanted) else None
+        there = next(client.pages(path, {"per_page": 2}, doing=doing), [])
+        # GitHub adds this word to a success by itself, once a newer deployment succeeds: it stays the last one of ours.
+        last = next((one for one in there if text(one, "state") != _INACTIVE), None)
+        return last if last is not None and _says(last, wanted) else None
 
     if is_new or find() is None:
         once(lambda: client.post(path, wanted, doing=doing), find)
