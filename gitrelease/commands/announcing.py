@@ -24,7 +24,9 @@ from gitrelease.reading.ledger import Ledger, read_ledger, receipt_of
 ANNOUNCED = "announced"
 """What a clone remembers the receipt by up to which everything was shown."""
 _MOST = 100
-"""So many packages are shown anew at most; who lost more has the ledger."""
+"""So many packages are shown anew at most, the newest; who lost more has the ledger."""
+_PATIENCE = 2
+"""After so many that could not be shown, the rest is left to the next sync: one may be odd, more are no accident."""
 
 
 @frozen
@@ -55,10 +57,12 @@ def announce(desk: Desk, done: Collection[PackageName]) -> None:
         if since == ledger.tip:
             return
         changed = _changed(ledger, since)
-        shown = [
-            _announce(desk, past, changed[past.package]) for past in reversed(list(_pasts(ledger, changed)))
-        ]
-        if all(shown):
+        failed = 0
+        for past in reversed(list(islice(_pasts(ledger, changed), _MOST))):
+            failed += not _announce(desk, past, changed[past.package])
+            if failed == _PATIENCE:
+                return
+        if not failed:
             desk.repo.remember(ANNOUNCED, ledger.tip)
 
 
@@ -80,7 +84,7 @@ def _changed(ledger: Ledger, since: CommitId) -> dict[PackageName, Summary]:
     """Say what became of packages that receipts after this one speak of, also by the way."""
     before = receipt_of(ledger.repo.commit(since)).holdings
     ended = (one for one in ledger.holdings.changed_since(before) if one.status is not Status.RELEASING)
-    return {one.name: one for one in islice(ended, _MOST)}
+    return {one.name: one for one in ended}
 
 
 def _pasts(ledger: Ledger, wanted: Collection[PackageName]) -> Iterator[_Past]:

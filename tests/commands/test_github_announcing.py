@@ -9,10 +9,11 @@ import pytest
 
 from tests.contracts.test_forge import proposed
 from tests.contracts.test_github_reading import pull
-from tests.github.faults import html
+from tests.github.faults import html, said
 from tests.github.fixtures import github
 from tests.github.use_shop import HubShop, open_hub_shop
 from tests.kit.git import Bench
+from tests.kit.shop import job_yaml
 
 
 @pytest.fixture
@@ -72,3 +73,34 @@ def test_what_a_retry_mended_is_told(shop: HubShop) -> None:
     assert told(shop) == (["package first"], ["failure", "success"], ["release/first"])
     (notes,) = shop.hub.server.state.releases.values()
     assert "| successful |" in str(notes.data["body"])
+
+
+def release(shop: HubShop, *names: str) -> None:
+    """Have packages approved and merged."""
+    for name in names:
+        made = proposed(shop, name, {f"jobs/web/{name}.job.yaml": job_yaml(name)})
+        (there,) = [one for one in shop.hub.server.state.pulls.values() if one.head_sha == made.head]
+        shop.hub.review(there, "dep-1")
+        shop.person("dep-2").gate(name)
+
+
+def test_what_nobody_lets_it_tell_costs_little_and_is_told_once_it_may(shop: HubShop) -> None:
+    release(shop, "second", "third")
+    shop.hub.server.faults.add("repos/create-deployment", said(403, "Resource not accessible"), times=99)
+    shop.fresh("sync").sync()
+    since = len(shop.hub.server.requests)
+    sync = shop.fresh("sync")
+    sync.sync()
+    assert shop.asked(since).count("repos/create-deployment") == 2
+    assert len(sync.said) == 2
+    shop.hub.server.faults.clear()
+    shop.fresh("sync").sync()
+    names = ["first", "second", "third"]
+    assert told(shop)[0] == [f"package {name}" for name in names]
+    assert told(shop)[2] == [f"release/{name}" for name in names]
+    # What a newer release made inactive is not said anew by a clone that has to catch up: it would be the last again.
+    before = told(shop)
+    other = shop.fresh("sync-2")
+    other.clone.git("update-ref", "refs/gitrelease/origin/announced", shop.root)
+    other.sync()
+    assert told(shop) == before
