@@ -1188,6 +1188,21 @@ def test_a_remote_that_is_not_there_is_unreachable(ann: Clone, bench: Bench) -> 
             assert caught.value.exit is Exit.REFUSED
 
 
+def test_a_note_that_a_power_failure_emptied_is_named(ann: Clone, server: Clone, bench: Bench) -> None:
+    note = ann.path / ".git/refs/gitrelease/origin/announced"
+    with opened(ann) as repo:
+        repo.fetch(main=MAIN)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text("")
+        other = bench.clone(server, "bob")
+        other.commit({"x": "y"}, "x")
+        other.push("HEAD:refs/heads/other")
+        with pytest.raises(BadObject, match="refs/gitrelease/origin/announced names nothing"):
+            repo.fetch(main=MAIN)
+        note.unlink()
+        repo.fetch(main=MAIN)
+
+
 def test_a_remote_that_wants_credentials_has_its_own_exit_code(ann: Clone) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -11,6 +11,7 @@ from gitrelease.errors import GitReleaseError, NotFound, Refused
 from gitrelease.repo.history import History
 from gitrelease.repo.run import Config, Ran
 from gitrelease.repo.values import (
+    BadObject,
     GitFailed,
     PushDeclined,
     PushRejected,
@@ -31,6 +32,8 @@ _CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 _ARCHIVED = re.compile(r"archived so it is read-only", re.IGNORECASE)
+# What the server says stands behind "remote: ".
+_DAMAGED = re.compile(r"^fatal: bad object (refs/(?:gitrelease|remotes)/\S+)$", re.MULTILINE)
 _LOCK = re.compile(r"Unable to create '[^']*?((?:refs/[^']*|packed-refs)\.lock)': File exists")
 # What git's own servers answer when another push got in between, after they had named the old values.
 LOST = re.compile(
@@ -362,6 +365,11 @@ class Refs(History):
             return RemoteRefusedCredentials(
                 f"the remote {self.remote} did not let us in: {ran.err}",
                 hint="check your key or token with git ls-remote",
+            )
+        if found := _DAMAGED.search(ran.err):
+            return BadObject(
+                f"this clone is damaged: {plain(found[1])} names nothing that is here",
+                hint="delete that file in .git, as after a power failure: it only notes what was seen last",
             )
         return Unreachable(
             f"the remote {self.remote} did not answer: {ran.err}", hint="check the network and git remote -v"
