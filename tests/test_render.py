@@ -49,7 +49,7 @@ from gitrelease.documents import parse
 from gitrelease.errors import Refused
 from gitrelease.reading.broken import Broken
 from gitrelease.reading.standing import Standings
-from gitrelease.reading.tasks import Malformed
+from gitrelease.reading.tasks import MalformedTask
 from gitrelease.render import diffs, packages, production, setup, tasks
 from gitrelease.render import json as documents
 from gitrelease.render.diffs import Style
@@ -124,7 +124,7 @@ def a_summary(**more: object) -> Summary:
     return replace(summary, **more)  # type: ignore[arg-type]
 
 
-def standings(*malformed: Malformed) -> Standings:
+def standings(*malformed: MalformedTask) -> Standings:
     """Nothing but branches that are no tasks."""
     return Standings(tasks=(), malformed=malformed, packages=())
 
@@ -345,7 +345,7 @@ def test_a_list_of_tasks_says_where_each_is_and_what_is_no_task() -> None:
         limit=3,
         offset=0,
     )
-    broken = Malformed(
+    broken = MalformedTask(
         ref=RefName("refs/heads/submit/x\u202ey"),
         commit=COMMIT,
         reason=Reason(code="task-name", message="not a name"),

@@ -104,10 +104,10 @@ def submit(
 
     ITEM is a path, a glob, kind/name, or a name where that is clear.
     """
-    from gitrelease.commands.submit import Request, submit
+    from gitrelease.commands.submit import SubmitRequest, submit
     from gitrelease.render import json, tasks
 
-    request = Request(
+    request = SubmitRequest(
         items=session.paths(items) if ref is None else items,
         everything=everything,
         description=message,

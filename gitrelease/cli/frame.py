@@ -351,7 +351,7 @@ class Session:
         else:
             write(text(result, self.paper))
 
-    def summarize(self, command: str, result: Result, text: Callable[[Result, Paper], str]) -> None:
+    def write_job_summary(self, command: str, result: Result, text: Callable[[Result, Paper], str]) -> None:
         """Write an answer where a CI shows it beside the run, if this is one that does."""
         if not self.settings.summary:
             return

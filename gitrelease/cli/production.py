@@ -60,7 +60,7 @@ def sync(
             shown = str(result)
             if shown != last:
                 session.show(result, production.synced, json.synced)
-                session.summarize("sync", result, production.synced)
+                session.write_job_summary("sync", result, production.synced)
             last = shown
             if not watch:
                 return result.exit

@@ -306,7 +306,7 @@ def gate(session: Session, package: PackageName) -> Exit:
 
     result = gate(session.desk, package)
     _show_merged(session, result)
-    session.summarize("gate", result, packages.merged)
+    session.write_job_summary("gate", result, packages.merged)
     return verdict_exit(result)
 
 

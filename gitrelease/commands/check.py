@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from gitrelease.checking import Draft, Surroundings, check_drafts, crowded
 from gitrelease.commands import Desk
-from gitrelease.commands.remembering import LEAST, Memory, hash_of, program, stamps
+from gitrelease.commands.remembering import LEAST, CheckCache, hash_of, program, stamps
 from gitrelease.core.finding import Finding, Severity
 from gitrelease.core.item import ItemState
 from gitrelease.core.names import (
@@ -103,7 +103,7 @@ def check_working(desk: Desk, paths: Sequence[str]) -> CheckResult:
     key = _everything(desk, footing, source, paths)
     if key is None:
         return _check_files(desk, footing, source, paths)
-    memory = Memory(folder=desk.repo.git_dir / "gitrelease" / "checked")
+    memory = CheckCache(folder=desk.repo.git_dir / "gitrelease" / "checked")
     if (known := memory.recall(key)) is not None:
         checked, findings = known
         return CheckResult(findings=findings, checked=checked)

@@ -22,7 +22,7 @@ from gitrelease.errors import GitReleaseError, Refused, UsageError
 from gitrelease.pen import Pen
 from gitrelease.reading.broken import MALFORMED
 from gitrelease.reading.ledger import ROOT_KEY, known_root
-from gitrelease.reading.pushes import Push, refs_moved
+from gitrelease.reading.pushes import ReceivedPush, refs_moved
 from gitrelease.reading.receiving import gather_facts, people_in
 from gitrelease.repo import Repo, SignatureStatus
 
@@ -75,7 +75,7 @@ def receive(repo: Repo, pen: Pen, lines: bytes, certificate: Mapping[str, str]) 
             hint="`gitrelease check --ref BRANCH` checks a branch from a clone",
         )
     moves = parse_moves(lines)
-    push = Push(
+    push = ReceivedPush(
         repo=repo,
         pen=pen,
         moves=moves,
@@ -124,7 +124,7 @@ def parse_moves(lines: bytes) -> dict[RefName, Move]:
     return refs_moved(moves)
 
 
-def _pin(push: Push) -> None:
+def _pin(push: ReceivedPush) -> None:
     """Remember the trust root that this server took with an earlier push: it is a fact by now."""
     root = push.root
     if push.pinned is None and root is not None:
@@ -132,7 +132,7 @@ def _pin(push: Push) -> None:
             push.repo.set_config(ROOT_KEY, root)
 
 
-def _judge(push: Push, move: Move, pusher: Pusher) -> Sequence[Finding]:
+def _judge(push: ReceivedPush, move: Move, pusher: Pusher) -> Sequence[Finding]:
     """Find everything that is wrong with one ref; whatever cannot be read is a refusal of it."""
     try:
         kind = push.kind(move)
@@ -164,7 +164,7 @@ def _judge(push: Push, move: Move, pusher: Pusher) -> Sequence[Finding]:
 # Signed pushes.
 
 
-def _pusher(push: Push, certificate: Mapping[str, str]) -> Pusher:
+def _pusher(push: ReceivedPush, certificate: Mapping[str, str]) -> Pusher:
     """Say who pushes. git only tells that there is a certificate, and whether it was made for this push."""
     id_ = certificate.get("GIT_PUSH_CERT", "")
     if not id_:
@@ -186,7 +186,7 @@ def _pusher(push: Push, certificate: Mapping[str, str]) -> Pusher:
     return Pusher(doubt="has a signature that does not hold", is_signed=True)
 
 
-def _signed_push_findings(push: Push, pusher: Pusher) -> list[Finding]:
+def _signed_push_findings(push: ReceivedPush, pusher: Pusher) -> list[Finding]:
     """Refuse a certificate that does not hold, and a push without one where this server asks for it."""
     if pusher.doubt is not None:
         message = f"the signed push {pusher.doubt}"

@@ -38,7 +38,7 @@ _TYPES = (_TEXT, _TEXT, _TEXT, _PLACE, _PLACE, _OPTIONAL, _TEXT, _OPTIONAL)
 
 
 @frozen
-class Memory:
+class CheckCache:
     """Results of checks, each in a file of its own."""
 
     folder: Path

@@ -41,7 +41,7 @@ from gitrelease.reading.sources import (
     refusal,
 )
 from gitrelease.reading.standing import read_standings
-from gitrelease.reading.tasks import Makers, Malformed, open_task_refs
+from gitrelease.reading.tasks import Makers, MalformedTask, open_task_refs
 from gitrelease.reading.trees import item_entries_at, read_manifest, read_states
 
 
@@ -154,7 +154,7 @@ def _out_of_order(desk: Desk, now: Situation) -> list[Finding]:
     return sorted(found, key=lambda one: one.file)
 
 
-def _branch(desk: Desk, bad: Malformed) -> Finding:
+def _branch(desk: Desk, bad: MalformedTask) -> Finding:
     """Say what to do about a branch: nothing of gitrelease removes what it does not count."""
     name = bad.ref.removeprefix(HEADS)
     gone = f"`git push {desk.repo.remote} --delete {name}` removes it"

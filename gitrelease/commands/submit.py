@@ -82,7 +82,7 @@ class SubmitResult:
 
 
 @frozen
-class Request:
+class SubmitRequest:
     """What somebody asked to submit."""
 
     items: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ class _Idle:
     numbered: tuple[str, bytes, bytes] | None = None
 
 
-def submit(desk: Desk, request: Request, *, dry_run: bool = False) -> SubmitResult:
+def submit(desk: Desk, request: SubmitRequest, *, dry_run: bool = False) -> SubmitResult:
     """Freeze items as the next versions, all or none, and write the numbers into the working files."""
     if request.description is not None and len(request.description) > DESCRIPTION_CHARACTERS:
         raise UsageError(
@@ -142,7 +142,7 @@ def submit(desk: Desk, request: Request, *, dry_run: bool = False) -> SubmitResu
     return until_first(lambda: _submit(desk, request, dry_run=dry_run))
 
 
-def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
+def _submit(desk: Desk, request: SubmitRequest, *, dry_run: bool) -> SubmitResult:
     now = desk.look()
     who = desk.allowed(Action.SUBMIT, now.workspace, tries_key=not dry_run)
     source = _source(desk, now, request.ref)
@@ -174,7 +174,12 @@ def _submit(desk: Desk, request: Request, *, dry_run: bool) -> SubmitResult:
 
 
 def _sorted_out(
-    desk: Desk, now: Situation, request: Request, source: Source, items: Sequence[ItemKey], who: MemberId
+    desk: Desk,
+    now: Situation,
+    request: SubmitRequest,
+    source: Source,
+    items: Sequence[ItemKey],
+    who: MemberId,
 ) -> tuple[list[_Version], list[_Idle]]:
     """Tell the items that become a version from those that need none; refuse what must not become one."""
     states = read_states(desk.repo, now.approved, items)
@@ -322,7 +327,7 @@ def _waiting(desk: Desk, now: Situation, numbers: Mapping[ItemKey, int]) -> dict
 
 
 def _version(
-    request: Request,
+    request: SubmitRequest,
     now: Situation,
     source: Source,
     item: ItemKey,

@@ -27,7 +27,7 @@ COMMANDS = ("gitrelease submit workspace.yaml", "gitrelease release workspace")
 
 
 @frozen
-class Place:
+class Location:
     """Where something stands in the approved `workspace.yaml`."""
 
     file: str
@@ -44,7 +44,7 @@ class MemberLine:
     id: str
     is_team: bool
     roles: frozenset[Role]
-    place: Place
+    place: Location
     can_sign: bool
     """Whether there is a key to know them by."""
 
@@ -54,7 +54,7 @@ class RuleLine:
     """A required rule, with the line it stands in."""
 
     rule: Rule
-    place: Place
+    place: Location
 
 
 @frozen
@@ -64,7 +64,7 @@ class WorkspaceView:
     workspace: Workspace
     members: tuple[MemberLine, ...]
     rules: tuple[RuleLine, ...]
-    places: Mapping[str, Place]
+    places: Mapping[str, Location]
     """The lines of the sections: `members`, `review`, `production`, as far as they are there."""
     commands: tuple[str, ...] = COMMANDS
 
@@ -80,7 +80,7 @@ class Reviewer:
     may_approve_workspace: bool
     rules: tuple[Rule, ...]
     """The required rules that name them."""
-    place: Place
+    place: Location
 
 
 @frozen
@@ -91,9 +91,9 @@ class ReviewersResult:
     rules: tuple[RuleLine, ...]
     approvals: int
     rollback_approvals: int
-    members: Place
+    members: Location
     """Where to add or change people."""
-    review: Place
+    review: Location
     """Where to change how many have to approve, and the rules."""
     commands: tuple[str, ...] = COMMANDS
 
@@ -150,7 +150,7 @@ def reviewers(desk: Desk) -> ReviewersResult:
         for member in seen.members
         if member.roles & approving
     ]
-    top = Place(file=WORKSPACE_PATH, line=1)
+    top = Location(file=WORKSPACE_PATH, line=1)
     return ReviewersResult(
         reviewers=tuple(found),
         rules=seen.rules,
@@ -176,9 +176,9 @@ def _read(desk: Desk) -> tuple[Workspace, Document]:
     return workspace, parse_document(data, file=WORKSPACE_PATH)
 
 
-def _place(document: Document, key: Key) -> Place:
-    return Place(file=document.file, line=document.place(key)[0])
+def _place(document: Document, key: Key) -> Location:
+    return Location(file=document.file, line=document.place(key)[0])
 
 
-def _key_place(document: Document, key: Key) -> Place:
-    return Place(file=document.file, line=document.key_place(key)[0])
+def _key_place(document: Document, key: Key) -> Location:
+    return Location(file=document.file, line=document.key_place(key)[0])

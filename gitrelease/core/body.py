@@ -214,7 +214,7 @@ _ANY_MAPPING = _Value(
 
 
 @frozen
-class Record:
+class BodyShape:
     """A mapping with known keys, in the order in which a document shows them."""
 
     fields: Mapping[str, _Shape]
@@ -264,7 +264,7 @@ class Record:
 
 
 @frozen
-class _Node(Record):
+class _Node(BodyShape):
     def read(self, value: object, key: Key, log: Log) -> dict[str, object]:
         before = log.owner
         if isinstance(value, Mapping):
@@ -278,7 +278,7 @@ class _Node(Record):
 class Records:
     """A list of records."""
 
-    of: Record
+    of: BodyShape
 
     def read(self, value: object, key: Key, log: Log) -> object:
         if not isinstance(value, list):
@@ -397,11 +397,11 @@ APART: Mapping[Kind, frozenset[str]] = {
 }
 """Keys of the top level that a document does not have: the path, git or another file says them."""
 
-_EVENT = Record(
+_EVENT = BodyShape(
     fields=dict.fromkeys(("eventType", "channel", "failPolicy", "readPolicy"), _TEXT)
     | {"concurrent": _WHOLE_NUMBER}
 )
-_DEPENDS = Record(
+_DEPENDS = BodyShape(
     fields={
         "jobs": _TEXTS,
         "dependPeriod": _TEXT,
@@ -411,7 +411,7 @@ _DEPENDS = Record(
     },
     sparse=False,
 )
-_CRON = Record(
+_CRON = BodyShape(
     fields={
         "expression": _TEXT,
         "expressionTimeZone": _TEXT,
@@ -423,14 +423,14 @@ _CRON = Record(
         "dependJobs": _DEPENDS,
     }
 )
-_CRON_TRIGGER = Record(fields={**_CRON.fields, "period": _TEXT})
+_CRON_TRIGGER = BodyShape(fields={**_CRON.fields, "period": _TEXT})
 _NODE = _Node(
     fields={
         "name": _TEXT,
         "type": _TEXT,
         "preNodeName": _TEXTS,
         "conditions": Records(
-            of=Record(
+            of=BodyShape(
                 fields={"preNodeName": _TEXT, "expression": _TEXT},
                 required=frozenset({"preNodeName"}),
                 sparse=False,
@@ -445,11 +445,11 @@ _NODE = _Node(
         "retryTimes": _WHOLE_NUMBER,
         "retryInterval": _WHOLE_NUMBER,
         "failPolicy": _TEXT,
-        "location": Record(fields={"x": _COORDINATE, "y": _COORDINATE}),
+        "location": BodyShape(fields={"x": _COORDINATE, "y": _COORDINATE}),
     },
     required=frozenset({"name", "type"}),
 )
-_BASIC = Record(
+_BASIC = BodyShape(
     fields={
         "owner": _TEXT,
         "priority": _WHOLE_NUMBER,
@@ -462,14 +462,14 @@ _BASIC = Record(
         "customFields": _ANY_MAPPING,
     }
 )
-JOB = Record(
+JOB = BodyShape(
     fields={
         "name": _TEXT,
         "description": _TEXT,
         "processType": _TEXT,
         "singleNodeJobFlag": _FLAG,
         "singleNodeJobType": _TEXT,
-        "schedule": Record(fields={"type": _TEXT, "cron": _CRON, "event": _EVENT}),
+        "schedule": BodyShape(fields={"type": _TEXT, "cron": _CRON, "event": _EVENT}),
         "params": _Named(noun="parameter", typed=True),
         "nodes": Records(of=_NODE),
         "basicConfig": _BASIC,
@@ -480,7 +480,7 @@ JOB = Record(
     },
     required=frozenset({"name", "processType", "schedule", "nodes"}),
 )
-SCRIPT = Record(
+SCRIPT = BodyShape(
     fields={
         "name": _TEXT,
         "description": _TEXT,

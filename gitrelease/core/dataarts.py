@@ -22,10 +22,10 @@ from gitrelease.core.body import (
     SCRIPT,
     SERVER_SET,
     UNKNOWN,
+    BodyShape,
     ExportRefused,
     ImportRefused,
     Log,
-    Record,
     holds_nothing,
     kind_of,
     refuse_import,
@@ -107,7 +107,7 @@ def script_body(document: Mapping[str, object], content: str, *, directory: Dire
     return body
 
 
-def _document(body: Mapping[str, object], kind: Kind, shape: Record, *, content: str | None) -> Imported:
+def _document(body: Mapping[str, object], kind: Kind, shape: BodyShape, *, content: str | None) -> Imported:
     refuse_unwritable(body)
     log = Log()
     fields = shape.read({key: value for key, value in body.items() if key not in APART[kind]}, (), log)
@@ -131,7 +131,7 @@ def _document(body: Mapping[str, object], kind: Kind, shape: Record, *, content:
 
 
 def _body(
-    document: Mapping[str, object], kind: Kind, shape: Record, directory: Directory
+    document: Mapping[str, object], kind: Kind, shape: BodyShape, directory: Directory
 ) -> tuple[dict[str, object], int | None]:
     wanted = kind.value.capitalize()
     if document.get("kind") != wanted:

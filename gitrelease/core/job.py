@@ -81,7 +81,7 @@ class Cron:
 
 
 @frozen
-class Event:
+class EventTrigger:
     """Starts by what arrives in a channel."""
 
     type: str
@@ -94,7 +94,7 @@ class Schedule:
 
     type: ScheduleType
     cron: Cron | None = None
-    event: Event | None = None
+    event: EventTrigger | None = None
 
 
 @frozen
@@ -115,7 +115,7 @@ class Node:
     conditions: tuple[Condition, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     cron: Cron | None = None
-    event: Event | None = None
+    event: EventTrigger | None = None
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -334,8 +334,8 @@ def _waits_for(cron: Fields) -> Iterator[tuple[Key, str]]:
             yield key[len(cron.key) :], job
 
 
-def _event(event: Fields) -> Event:
-    return Event(type=event.text("eventType"), channel=event.optional("channel") or None)
+def _event(event: Fields) -> EventTrigger:
+    return EventTrigger(type=event.text("eventType"), channel=event.optional("channel") or None)
 
 
 # Two uses of a document as it is: with the names of production, and by its meaning alone.

@@ -17,7 +17,7 @@ from typing import assert_never
 from zoneinfo import ZoneInfo, available_timezones
 
 from gitrelease.core.finding import Key, Problem, Severity, listed
-from gitrelease.core.job import Cron, Event, Schedule, ScheduleType
+from gitrelease.core.job import Cron, EventTrigger, Schedule, ScheduleType
 from gitrelease.core.values import frozen
 
 _FIELDS = ("second", "minute", "hour", "day", "month", "week")
@@ -340,7 +340,7 @@ def words(schedule: Schedule) -> str:
     assert_never(schedule.type)
 
 
-def event_words(event: Event) -> str:
+def event_words(event: EventTrigger) -> str:
     """Say in words which event starts a job or a node."""
     channels = {"KAFKA": "on topic", "DIS": "on stream", "OBS": "in"}
     what = "a file" if event.type == "OBS" else f"a {event.type} message"

@@ -46,7 +46,7 @@ from gitrelease.core.workspace import Workspace
 from gitrelease.forges.local import review_at
 from gitrelease.reading.judging import judge_branch
 from gitrelease.reading.packages import open_packages, tasks_in_review
-from gitrelease.reading.pushes import Push
+from gitrelease.reading.pushes import ReceivedPush
 from gitrelease.reading.settlements import Settlements
 from gitrelease.reading.surroundings import surroundings
 from gitrelease.reading.tasks import open_task_refs, read_tasks
@@ -57,7 +57,7 @@ from gitrelease.signers import identify
 # Tasks.
 
 
-def task_facts(push: Push, move: Move) -> TaskFacts:
+def task_facts(push: ReceivedPush, move: Move) -> TaskFacts:
     """Gather what is known of a branch that is to be a task."""
     id_, tip = task_of(move.ref), push.tip(move)
     repo, approved = push.repo, push.approved
@@ -83,11 +83,11 @@ def task_facts(push: Push, move: Move) -> TaskFacts:
     )
 
 
-def _authors(push: Push, commit: CommitId, workspace: Workspace) -> tuple[Actor, ...]:
+def _authors(push: ReceivedPush, commit: CommitId, workspace: Workspace) -> tuple[Actor, ...]:
     return (identify(push.repo, [commit], workspace)[commit],)
 
 
-def _check(push: Push, task: Task) -> list[Finding]:
+def _check(push: ReceivedPush, task: Task) -> list[Finding]:
     """Check the files of a task as `submit` does, but for what production says: nothing here calls that."""
     repo, approved = push.repo, push.approved
     files = repo.files({path: BlobId(held) for path, held in task.after.items()})
@@ -107,7 +107,7 @@ def _check(push: Push, task: Task) -> list[Finding]:
 # Packages, and what is said of them.
 
 
-def package_facts(push: Push, move: Move) -> PackageFacts:
+def package_facts(push: ReceivedPush, move: Move) -> PackageFacts:
     """Gather what is known of a branch that is to be a package."""
     name = package_name(move.ref.removeprefix(PACKAGE))
     workspace = push.approved.workspace
@@ -129,7 +129,7 @@ def package_facts(push: Push, move: Move) -> PackageFacts:
     )
 
 
-def _made_by(push: Push, package: PackageName, head: CommitId) -> frozenset[MemberId]:
+def _made_by(push: ReceivedPush, package: PackageName, head: CommitId) -> frozenset[MemberId]:
     """Say whose work a package is: who made its branch, and whom its manifest names."""
     actor = identify(push.repo, [head], push.approved.workspace)[head]
     made = {actor.member} if actor.member is not None else set()
@@ -137,7 +137,7 @@ def _made_by(push: Push, package: PackageName, head: CommitId) -> frozenset[Memb
     return frozenset(made) | (read[1].claimed_authors if read else frozenset())
 
 
-def review_facts(push: Push, move: Move) -> ReviewFacts:
+def review_facts(push: ReceivedPush, move: Move) -> ReviewFacts:
     """Gather what is known of a log of opinions."""
     name = package_name(move.ref.removeprefix(REVIEW))
     head = push.after.get(package_ref(name))
@@ -168,7 +168,7 @@ def review_facts(push: Push, move: Move) -> ReviewFacts:
 # What is settled.
 
 
-def gone_facts(push: Push, move: Move, kind: RefKind) -> GoneFacts:
+def gone_facts(push: ReceivedPush, move: Move, kind: RefKind) -> GoneFacts:
     """Gather what is known of a task, a package or a review whose branch is to go."""
     archived = push.after.get(ARCHIVE)
     kept = (
@@ -182,7 +182,7 @@ def gone_facts(push: Push, move: Move, kind: RefKind) -> GoneFacts:
     return GoneFacts(is_kept=kept, how=how, still_reviews=stays)
 
 
-def archive_facts(push: Push, move: Move) -> ArchiveFacts:
+def archive_facts(push: ReceivedPush, move: Move) -> ArchiveFacts:
     """Gather what is known of the archive, as it is to be."""
     commits = push.growth(move)
     if commits is None:
@@ -200,7 +200,7 @@ def archive_facts(push: Push, move: Move) -> ArchiveFacts:
     )
 
 
-def _settled(push: Push, commits: Sequence[Commit]) -> Iterable[Settled]:
+def _settled(push: ReceivedPush, commits: Sequence[Commit]) -> Iterable[Settled]:
     """Lay what the refs say beside each new entry."""
     workspace = push.approved.workspace
     ids = [commit.id for commit in commits]
@@ -229,7 +229,7 @@ def _settled(push: Push, commits: Sequence[Commit]) -> Iterable[Settled]:
 
 
 def _tasks_beside(
-    push: Push, going: Mapping[TaskId, CommitId], workspace: Workspace
+    push: ReceivedPush, going: Mapping[TaskId, CommitId], workspace: Workspace
 ) -> Mapping[TaskId, Task]:
     """Read the tasks that go, and those of the same items that stay."""
     items = {id_.item.folded for id_ in going}
@@ -238,7 +238,7 @@ def _tasks_beside(
     return {task.id: task for task in tasks}
 
 
-def _closed(push: Push, settled: Settled, package: PackageName) -> Settled:
+def _closed(push: ReceivedPush, settled: Settled, package: PackageName) -> Settled:
     head = push.deleted(RefKind.PACKAGE).get(package_ref(package))
     log = push.before.get(review_ref(package))
     said: Sequence[Opinion] = ()

@@ -86,7 +86,7 @@ class Approved:
 
 
 @dataclass(kw_only=True)
-class Push:
+class ReceivedPush:
     """One push, beside the repository that it wants to move. Only what is asked for is read."""
 
     repo: Repo

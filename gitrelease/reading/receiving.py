@@ -46,7 +46,7 @@ from gitrelease.reading.offered import (
     review_facts,
     task_facts,
 )
-from gitrelease.reading.pushes import Approved, Push
+from gitrelease.reading.pushes import Approved, ReceivedPush
 from gitrelease.reading.replay import replay
 from gitrelease.reading.situation import with_package
 from gitrelease.reading.trees import read_workspace
@@ -54,7 +54,7 @@ from gitrelease.repo import Commit, Repo, TreeChange
 from gitrelease.signers import identify
 
 
-def gather_facts(push: Push, move: Move) -> Facts:
+def gather_facts(push: ReceivedPush, move: Move) -> Facts:
     """Gather what the rule for a ref has to know.
 
     Raises:
@@ -105,7 +105,7 @@ def people_in(facts: Facts) -> tuple[Actor, ...]:
 # The main branch.
 
 
-def _main(push: Push, move: Move) -> MainFacts:
+def _main(push: ReceivedPush, move: Move) -> MainFacts:
     commits = push.growth(move)
     if commits is None or move.old is None:
         return MainFacts(grows=False, steps=())
@@ -117,7 +117,7 @@ def _main(push: Push, move: Move) -> MainFacts:
     return MainFacts(grows=True, steps=tuple(steps), others_are_free=push.others_are_free)
 
 
-def _main_step(push: Push, commit: Commit, approved: Approved) -> tuple[MainStep, Approved]:
+def _main_step(push: ReceivedPush, commit: Commit, approved: Approved) -> tuple[MainStep, Approved]:
     """Judge one commit of the main branch by what was approved before it; give what is approved after it."""
     changes = push.repo.diff(commit.parents[0], commit.id)
     guarded = [change for change in changes if is_guarded(change.path)]
@@ -150,7 +150,7 @@ def _packages_brought(changes: Iterable[TreeChange]) -> list[PackageName]:
 # Production.
 
 
-def _ledger(push: Push, move: Move) -> LedgerFacts:
+def _ledger(push: ReceivedPush, move: Move) -> LedgerFacts:
     commits = push.growth(move)
     if commits is None or move.old is None:
         return LedgerFacts(grows=False, receipts=())
@@ -162,7 +162,7 @@ def _ledger(push: Push, move: Move) -> LedgerFacts:
     return LedgerFacts(grows=True, receipts=tuple(receipts))
 
 
-def _receipt(push: Push, before: Commit, commit: Commit) -> Written:
+def _receipt(push: ReceivedPush, before: Commit, commit: Commit) -> Written:
     ledger = push.ledger_at(before.id)
     by = identify(push.repo, [commit.id], ledger.writers)[commit.id]
     written = Written(commit=commit.id, by=by, writers=ledger.writers)
@@ -181,7 +181,7 @@ def _fault(last: Receipt, before: Commit, receipt: Receipt, commit: Commit) -> s
     return f"the receipt {commit.id:.7} {faults[0]}" if faults else None
 
 
-def _root(push: Push, move: Move) -> RootFacts:
+def _root(push: ReceivedPush, move: Move) -> RootFacts:
     """Look at what is to be the first receipt of all; the whole of what it takes over is read, this once."""
     tip = push.tip(move)
     nobody = identify(push.repo, [tip], _NOBODY)[tip]
@@ -207,7 +207,7 @@ def _root(push: Push, move: Move) -> RootFacts:
 _NOBODY = Workspace(name="", id="", version=1, members=())
 
 
-def _deploy(push: Push, move: Move) -> DeployFacts:
+def _deploy(push: ReceivedPush, move: Move) -> DeployFacts:
     ledger = push.next_ledger
     target = move.ref.removeprefix(DEPLOY)
     commits = push.growth(move)
@@ -222,7 +222,7 @@ def _deploy(push: Push, move: Move) -> DeployFacts:
     )
 
 
-def _tag(push: Push, move: Move) -> TagFacts:
+def _tag(push: ReceivedPush, move: Move) -> TagFacts:
     name = package_name(move.ref.removeprefix(RELEASE_TAGS))
     tag = push.repo.read_tags({move.ref: push.tip(move)}).get(move.ref)
     return TagFacts(
@@ -236,7 +236,7 @@ def _tag(push: Push, move: Move) -> TagFacts:
 # Other branches.
 
 
-def _free(push: Push, move: Move) -> FreeFacts:
+def _free(push: ReceivedPush, move: Move) -> FreeFacts:
     fault = None
     if move.step is not Step.DELETES:
         fault = _not_a_commit(push.repo, push.tip(move))

@@ -12,7 +12,14 @@ from gitrelease.errors import NotFound, Refused
 from gitrelease.forges import Forge
 from gitrelease.reading.packages import OpenPackage, open_packages, tasks_in_review
 from gitrelease.reading.situation import Situation
-from gitrelease.reading.tasks import Makers, Malformed, highest_numbers, misnamed, open_task_refs, read_tasks
+from gitrelease.reading.tasks import (
+    Makers,
+    MalformedTask,
+    highest_numbers,
+    misnamed,
+    open_task_refs,
+    read_tasks,
+)
 from gitrelease.reading.trees import read_states
 from gitrelease.repo import Repo
 
@@ -22,9 +29,9 @@ class Standings:
     """All tasks that have a branch, and the packages that have one."""
 
     tasks: tuple[TaskStanding, ...]
-    malformed: tuple[Malformed, ...]
+    malformed: tuple[MalformedTask, ...]
     packages: tuple[OpenPackage, ...]
-    no_packages: tuple[Malformed, ...] = ()
+    no_packages: tuple[MalformedTask, ...] = ()
     """Branches that stand where packages do, and cannot be read as one."""
 
     def task(self, text: str, *, only: Sequence[TaskStanding] | None = None) -> TaskStanding:
@@ -69,7 +76,7 @@ def read_standings(repo: Repo, forge: Forge, now: Situation) -> Standings:
         malformed=(*malformed, *misnamed(now.refs)),
         packages=tuple(packages),
         no_packages=tuple(
-            Malformed(
+            MalformedTask(
                 ref=ref,
                 commit=CommitId(now.refs[ref]),
                 reason=Reason(code=wrong.code, message=wrong.message),
@@ -79,9 +86,9 @@ def read_standings(repo: Repo, forge: Forge, now: Situation) -> Standings:
     )
 
 
-def _skips(task: Task) -> Malformed:
+def _skips(task: Task) -> MalformedTask:
     reason = Reason(code="task-number", message=f"{task.id} skips ahead of every number that was used")
-    return Malformed(ref=task_ref(task.id), commit=task.commit, reason=reason)
+    return MalformedTask(ref=task_ref(task.id), commit=task.commit, reason=reason)
 
 
 def item_meant(repo: Repo, tree: str, text: str) -> ItemKey:

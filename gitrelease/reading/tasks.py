@@ -36,7 +36,7 @@ _ID = re.compile(r"[0-9a-f]{40}")
 
 
 @frozen
-class Malformed:
+class MalformedTask:
     """A branch that stands where tasks do, and is none."""
 
     ref: RefName
@@ -78,7 +78,7 @@ def open_task_refs(refs: Mapping[RefName, str]) -> dict[TaskId, CommitId]:
     return found
 
 
-def misnamed(refs: Mapping[RefName, str]) -> list[Malformed]:
+def misnamed(refs: Mapping[RefName, str]) -> list[MalformedTask]:
     """List the branches below `submit/` whose names are none of a task."""
     found = []
     for ref, commit in refs.items():
@@ -87,7 +87,7 @@ def misnamed(refs: Mapping[RefName, str]) -> list[Malformed]:
                 task_of(ref)
             except NameRefused as refusal:
                 reason = Reason(code="task-name", message=refusal.message)
-                found.append(Malformed(ref=ref, commit=CommitId(commit), reason=reason))
+                found.append(MalformedTask(ref=ref, commit=CommitId(commit), reason=reason))
     return found
 
 
@@ -124,7 +124,7 @@ def read_tasks(
     workspace: Workspace,
     *,
     main: CommitId | None = None,
-) -> tuple[list[Task], list[Malformed]]:
+) -> tuple[list[Task], list[MalformedTask]]:
     """Read tasks from their commits; what is not one commit that changes one item only is malformed.
 
     Args:
@@ -145,7 +145,7 @@ def read_tasks(
     placed = {id_: made for id_, made in wanted.items() if misplaced[id_] is None}
     grounds = _grounds(repo, placed, commits)
     tasks: list[Task] = []
-    bad: list[Malformed] = []
+    bad: list[MalformedTask] = []
     for id_, commit_id in wanted.items():
         actors = [*authors[task_ref(id_)], *(others[old] for old in taken_over[commit_id])]
         ground = misplaced[id_] or grounds[id_]
@@ -155,7 +155,7 @@ def read_tasks(
             else _read(id_, commits[commit_id], actors, taken_over[commit_id], ground)
         )
         if isinstance(made, Reason):
-            bad.append(Malformed(ref=task_ref(id_), commit=commit_id, reason=made))
+            bad.append(MalformedTask(ref=task_ref(id_), commit=commit_id, reason=made))
         else:
             tasks.append(made)
     return tasks, bad

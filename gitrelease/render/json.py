@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gitrelease.commands.verify import VerifyResult
     from gitrelease.commands.version import Restored, VersionInfo
     from gitrelease.commands.views import Listed
-    from gitrelease.commands.workspace import Place, ReviewersResult, RuleLine, WorkspaceView
+    from gitrelease.commands.workspace import Location, ReviewersResult, RuleLine, WorkspaceView
 
 Value = Mapping[str, object]
 Shown = TypeVar("Shown")
@@ -446,7 +446,7 @@ def reviewers(result: ReviewersResult) -> Value:
     }
 
 
-def _place(place: Place) -> dict[str, object]:
+def _place(place: Location) -> dict[str, object]:
     return {"file": place.file, "line": place.line}
 
 

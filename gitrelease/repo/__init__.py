@@ -20,7 +20,7 @@ from gitrelease.repo.history import NotOnFirstParents
 from gitrelease.repo.library import refuse_place
 from gitrelease.repo.objects import BLOB_LIMIT
 from gitrelease.repo.refs import remote_name
-from gitrelease.repo.run import Config, Git, Place
+from gitrelease.repo.run import Config, Git, GitDir
 from gitrelease.repo.signing import Signing
 from gitrelease.repo.values import (
     EMPTY_TREE,
@@ -95,7 +95,7 @@ class Repo(Fetching, Signing, Worktree):
 
     def __init__(
         self,
-        place: Place,
+        place: GitDir,
         *,
         remote: str,
         environ: Mapping[str, str],
@@ -167,7 +167,7 @@ class Repo(Fetching, Signing, Worktree):
                 "rev-parse", "--path-format=absolute", "--show-toplevel", config=Config.USER, cwd=start
             )
             worktree = Path(top.out.decode(errors="surrogateescape").removesuffix("\n"))
-        place = Place(git_dir=Path(git_dir), common_dir=Path(common_dir), worktree=worktree)
+        place = GitDir(git_dir=Path(git_dir), common_dir=Path(common_dir), worktree=worktree)
         return cls(
             place,
             remote=remote,
@@ -211,7 +211,7 @@ class Repo(Fetching, Signing, Worktree):
         return self._where.common_dir
 
     @property
-    def _where(self) -> Place:
+    def _where(self) -> GitDir:
         if self._place is None:  # pragma: no cover - a Repo is made with one
             raise NotARepository("this repository has no place")
         return self._place
@@ -244,7 +244,7 @@ class Repo(Fetching, Signing, Worktree):
 
 
 def _opened(
-    place: Place,
+    place: GitDir,
     remote: str,
     environ: Mapping[str, str],
     signing_key: Path | None,

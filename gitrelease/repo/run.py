@@ -105,7 +105,7 @@ def _start(
 
 
 @frozen
-class Place:
+class GitDir:
     """Where a repository lies."""
 
     git_dir: Path
@@ -120,7 +120,7 @@ class Git:
         self,
         *,
         environ: Mapping[str, str],
-        place: Place | None = None,
+        place: GitDir | None = None,
         quarantine: bool = False,
         prompt: bool = False,
     ) -> None:

@@ -45,7 +45,7 @@ from gitrelease.core.plan import (
 from gitrelease.errors import GitReleaseError, HalfDone, NotFound
 from gitrelease.repo import plain
 from gitrelease.targets import Deployed, Site
-from gitrelease.targets.folder import Busy, Entry, Folder, Memory, Stamp, opened
+from gitrelease.targets.folder import Busy, DigestCache, Entry, Folder, Stamp, opened
 from gitrelease.targets.git import held_only
 
 SCHEMA: Mapping[str, object] = {
@@ -118,7 +118,9 @@ class DirectoryTarget:
         self._name = site.name
         self._path = site.folder / str(site.settings["path"])
         # Never in the folder itself: only what was released lies there.
-        self._memory = Memory(site.repo.git_dir / "gitrelease" / f"target-{site.name}.json", now=site.pen.now)
+        self._memory = DigestCache(
+            site.repo.git_dir / "gitrelease" / f"target-{site.name}.json", now=site.pen.now
+        )
 
     def supports(self, job: Job) -> Sequence[Problem]:
         """Hold everything; say which nodes nothing here could run."""

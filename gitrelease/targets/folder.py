@@ -1,7 +1,7 @@
 """A folder that others read at any moment: a file in it is there whole or not at all, and no link is followed.
 
 `Folder` lists, reads, replaces and removes; everything is opened step by step from the folder itself, so that
-nobody who plants a link in it leads us out of it. `Memory` spares reading what did not change.
+nobody who plants a link in it leads us out of it. `DigestCache` spares reading what did not change.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class _Known:
     """Whether it was read long enough after that for later writing to show in the stamp."""
 
 
-class Memory:
+class DigestCache:
     """The digests of files that were read before, kept in a file between runs.
 
     A file is believed to be unchanged when its stamp is: device, inode, size and both times. Two writings

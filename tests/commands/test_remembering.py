@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gitrelease.commands.check import CheckResult, check_working
-from gitrelease.commands.remembering import LEAST, MOST_RESULTS, Memory, hash_of, stamps
+from gitrelease.commands.remembering import LEAST, MOST_RESULTS, CheckCache, hash_of, stamps
 from gitrelease.core.finding import Finding, Severity
 from tests.kit.git import Bench
 from tests.kit.shop import FIRST_ITEMS, Person, Shop, job_yaml, open_shop
@@ -76,7 +76,7 @@ def test_what_was_found_is_found_again(shop: Shop) -> None:
 @pytest.mark.parametrize("sealed", [True, False])
 def test_what_is_not_well_formed_is_no_memory(tmp_path: Path, body: bytes, *, sealed: bool) -> None:
     (tmp_path / "key").write_bytes(sha256(body).hexdigest().encode() + b"\n" + body if sealed else body)
-    assert Memory(folder=tmp_path).recall("key") is None
+    assert CheckCache(folder=tmp_path).recall("key") is None
 
 
 def test_a_damaged_memory_is_replaced(shop: Shop) -> None:
@@ -180,12 +180,12 @@ def test_what_a_target_of_others_says_is_not_remembered(bench: Bench, tmp_path: 
 
 def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
     (tmp_path / "checked").write_text("in the way", encoding="utf-8")
-    Memory(folder=tmp_path / "checked").keep("key", 1, [])
-    assert Memory(folder=tmp_path / "checked").recall("key") is None
+    CheckCache(folder=tmp_path / "checked").keep("key", 1, [])
+    assert CheckCache(folder=tmp_path / "checked").recall("key") is None
 
 
 def test_the_oldest_are_forgotten(tmp_path: Path) -> None:
-    kept = Memory(folder=tmp_path)
+    kept = CheckCache(folder=tmp_path)
     finding = Finding(code="a", file="b", message="c")
     for number in range(MOST_RESULTS + 3):
         kept.keep(f"{number}", number, [finding])

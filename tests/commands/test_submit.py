@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gitrelease.commands.refusals import CheckFailed
-from gitrelease.commands.submit import PendingByOther, Request, submit
+from gitrelease.commands.submit import PendingByOther, SubmitRequest, submit
 from gitrelease.commands.views import Paging, TaskFilter, list_tasks
 from gitrelease.core.task import TaskState
 from gitrelease.errors import GitReleaseError, NotFound, Refused, UsageError
@@ -239,7 +239,7 @@ def test_two_people_at_once_get_two_numbers_and_nothing_is_lost(shop: Shop) -> N
 
     def at_once(person: Person) -> str | None:
         start.wait()
-        [made] = ids(submit(person.desk, Request(items=("new",), supersede=True)))
+        [made] = ids(submit(person.desk, SubmitRequest(items=("new",), supersede=True)))
         return made
 
     with ThreadPoolExecutor(len(people)) as pool:

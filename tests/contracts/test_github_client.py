@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from gitrelease.errors import CredentialsError, Exit, NotFound, Refused
 from gitrelease.forges.github.client import App, Client, Credentials, Time, Token
 from gitrelease.forges.github.opening import (
-    Place,
+    RemoteRepo,
     credentials_of,
     home_at,
     open_client,
-    place_of,
+    remote_repo,
 )
 from gitrelease.forges.github.refusals import (
     GitHubSaid,
@@ -451,7 +451,7 @@ def test_nothing_heavy_is_loaded_before_the_first_request() -> None:
     ],
 )
 def test_where_a_remote_leads(url: str, host: str, slug: str) -> None:
-    assert place_of(url) == Place(host=host, slug=slug)
+    assert remote_repo(url) == RemoteRepo(host=host, slug=slug)
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,7 @@ def test_where_a_remote_leads(url: str, host: str, slug: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_repository_on_github(url: str) -> None:
-    assert place_of(url) is None
+    assert remote_repo(url) is None
     assert not home_at(url, {"GITHUB_TOKEN": "x"})
     client = open_client(url, {"GITHUB_TOKEN": "x"}, say=lambda text: None)
     with pytest.raises(Refused, match="no repository on GitHub"):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import gitrelease.sample
 from gitrelease.core.body import JOB as JOB_SHAPE
 from gitrelease.core.body import SCRIPT as SCRIPT_SHAPE
-from gitrelease.core.body import Record, Records
+from gitrelease.core.body import BodyShape, Records
 from gitrelease.core.dataarts import (
     ExportRefused,
     Imported,
@@ -395,13 +395,13 @@ def listed(schema: Body, part: Body) -> dict[str, Any]:
 
 def described(shape: object) -> dict[str, Any]:
     """Give the same for the description of a body."""
-    if isinstance(shape, Record):
+    if isinstance(shape, BodyShape):
         return {name: described(inner) for name, inner in shape.fields.items()}
     return described(shape.of) if isinstance(shape, Records) else {}
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("job", JOB_SHAPE), ("script", SCRIPT_SHAPE)])
-def test_the_description_knows_what_the_schema_knows(kind: str, shape: Record) -> None:
+def test_the_description_knows_what_the_schema_knows(kind: str, shape: BodyShape) -> None:
     """A key that only one of them knows would make an import that its own schema refuses."""
     schema: Body = json.loads(schema_text(kind))
     known = listed(schema, schema)

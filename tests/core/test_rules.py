@@ -8,7 +8,17 @@ from dataclasses import replace
 import pytest
 
 from gitrelease.core.finding import Problem, Severity, key_text
-from gitrelease.core.job import Condition, Cron, Event, Job, Node, Param, ProcessType, Schedule, ScheduleType
+from gitrelease.core.job import (
+    Condition,
+    Cron,
+    EventTrigger,
+    Job,
+    Node,
+    Param,
+    ProcessType,
+    Schedule,
+    ScheduleType,
+)
 from gitrelease.core.names import Directory, Kind
 from gitrelease.core.rules import job_problems, reference_problems, script_problems, subjob_problems
 from gitrelease.core.script import Script, ScriptType
@@ -122,7 +132,7 @@ def test_a_real_time_pipeline_is_refused_with_the_reason() -> None:
 
 
 def test_only_nodes_of_real_time_jobs_start_by_themselves() -> None:
-    triggered = replace(node("a"), cron=NIGHTLY, event=Event(type="KAFKA", channel="clicks"))
+    triggered = replace(node("a"), cron=NIGHTLY, event=EventTrigger(type="KAFKA", channel="clicks"))
     assert job_problems(real_time(triggered)) == []
     assert [(code, key) for code, key, _ in short(job_problems(job(triggered)))] == [
         ("trigger-in-batch", "nodes[0].cronTrigger"),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitrelease.core.finding import Severity
-from gitrelease.core.job import Cron, Event, Schedule, ScheduleType
+from gitrelease.core.job import Cron, EventTrigger, Schedule, ScheduleType
 from gitrelease.core.schedule import cron_problems, moment, next_runs, words, zone
 
 KEY = ("schedule", "cron")
@@ -340,10 +340,10 @@ def test_words(expression: str, sentence: str) -> None:
 def test_words_of_other_schedules() -> None:
     assert said("0 30 2 * * ?", zone=None) == "every day at 02:30"
     assert words(Schedule(type=ScheduleType.EXECUTE_ONCE)) == "once, when started"
-    kafka = Event(type="KAFKA", channel="clicks")
+    kafka = EventTrigger(type="KAFKA", channel="clicks")
     assert (
         words(Schedule(type=ScheduleType.EVENT, event=kafka))
         == "when a KAFKA message arrives on topic clicks"
     )
-    files = Event(type="OBS", channel="obs://in/")
+    files = EventTrigger(type="OBS", channel="obs://in/")
     assert words(Schedule(type=ScheduleType.EVENT, event=files)) == "when a file arrives in obs://in/"

@@ -13,7 +13,7 @@ from gitrelease.commands import Desk
 from gitrelease.commands.merge import MergeResult, gate, merge
 from gitrelease.commands.release import Bundle, Released, release
 from gitrelease.commands.review import Said, approve, reject, revoke
-from gitrelease.commands.submit import Request, SubmitResult, submit
+from gitrelease.commands.submit import SubmitRequest, SubmitResult, submit
 from gitrelease.commands.sync import SyncRequest, SyncResult, sync
 from gitrelease.core.item import ItemState, Record, record_document
 from gitrelease.core.ledger import Event, Founding, Receipt, receipt_document
@@ -182,7 +182,7 @@ class Person:
     def submit(self, *items: str, **more: Any) -> SubmitResult:
         """Submit items."""
         dry_run = more.pop("dry_run", False)
-        return submit(self.desk, Request(items=items, **more), dry_run=dry_run)
+        return submit(self.desk, SubmitRequest(items=items, **more), dry_run=dry_run)
 
     def release(self, *tasks: str, **more: Any) -> Released:
         """Release tasks as one package."""

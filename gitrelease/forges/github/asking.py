@@ -27,7 +27,7 @@ _MOST_LISTED = 20
 
 
 @frozen
-class Request:
+class ReviewRequest:
     """Somebody asked somebody to review."""
 
     by: Account
@@ -41,7 +41,7 @@ class Seen:
     """A pull request as GitHub has it now, with what `PullRequest` has no place for."""
 
     pull: PullRequest
-    requests: tuple[Request, ...] = ()
+    requests: tuple[ReviewRequest, ...] = ()
     merged_at: datetime | None = None
 
 
@@ -361,11 +361,11 @@ def _closer(events: Iterable[Value]) -> Account:
     return graph_account(closed[-1] if closed else None, "actor")
 
 
-def _requests(events: Iterable[Value]) -> Iterator[Request]:
+def _requests(events: Iterable[Value]) -> Iterator[ReviewRequest]:
     for event in _of_kind(events, "ReviewRequestedEvent"):
         happened, who = moment(event, "createdAt"), number(event, "requestedReviewer", "databaseId")
         if happened is not None and who is not None:
-            yield Request(by=graph_account(event, "actor"), of=who, at=happened)
+            yield ReviewRequest(by=graph_account(event, "actor"), of=who, at=happened)
 
 
 def _misplaced(review: Value, given_at: datetime, pushes: Sequence[Push]) -> str | None:

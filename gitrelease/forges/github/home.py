@@ -5,7 +5,7 @@ from __future__ import annotations
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.errors import CredentialsError, Refused
 from gitrelease.forges.github.client import Client
-from gitrelease.forges.github.opening import Place, place_of
+from gitrelease.forges.github.opening import RemoteRepo, remote_repo
 from gitrelease.forges.github.people import People
 from gitrelease.forges.github.values import at, flag, text
 
@@ -13,7 +13,7 @@ from gitrelease.forges.github.values import at, flag, text
 class GithubHome:
     """A `Home` on GitHub."""
 
-    def __init__(self, client: Client, place: Place, *, address: str) -> None:
+    def __init__(self, client: Client, place: RemoteRepo, *, address: str) -> None:
         self._client = client
         self._place = place
         self._address = address
@@ -36,7 +36,7 @@ class GithubHome:
 
     def is_at(self, url: str) -> bool:
         """Say whether an address of git, of whatever kind, leads to the same repository."""
-        place = place_of(url)
+        place = remote_repo(url)
         return place is not None and (place.host, place.slug.casefold()) == (
             self._place.host,
             self._place.slug.casefold(),

@@ -33,7 +33,7 @@ _KEY_LIMIT = 64 * 1024
 
 
 @frozen
-class Place:
+class RemoteRepo:
     """A repository on some GitHub."""
 
     host: str
@@ -41,7 +41,7 @@ class Place:
     slug: str
 
 
-def place_of(url: str) -> Place | None:
+def remote_repo(url: str) -> RemoteRepo | None:
     """Read what a remote's address names; None where that can be no repository of GitHub."""
     if "://" in url:
         try:
@@ -61,7 +61,7 @@ def place_of(url: str) -> Place | None:
     slug = _SLUG.fullmatch(path)
     if slug is None or not host or slug[2] in {".", ".."}:
         return None
-    return Place(host=_NAMES.get(host, host), slug=f"{slug[1]}/{slug[2]}")
+    return RemoteRepo(host=_NAMES.get(host, host), slug=f"{slug[1]}/{slug[2]}")
 
 
 def api_url_of(environ: Mapping[str, str]) -> str:
@@ -72,9 +72,9 @@ def api_url_of(environ: Mapping[str, str]) -> str:
     return f"{server}/api/v3" if server and urlsplit(server).hostname != _PUBLIC else _PUBLIC_API
 
 
-def home_at(url: str | None, environ: Mapping[str, str]) -> Place | None:
+def home_at(url: str | None, environ: Mapping[str, str]) -> RemoteRepo | None:
     """Find the repository that a remote is: on github.com, or on the server that the environment names; else None."""
-    place = None if url is None else place_of(url)
+    place = None if url is None else remote_repo(url)
     is_ours = place is not None and place.host in {_PUBLIC, _host_of(api_url_of(environ))}
     return place if is_ours else None
 
@@ -109,7 +109,7 @@ def open_client(
     file in which the commands of one clone note when they change something on GitHub.
     """
     api_url = api_url_of(environ)
-    place = None if url is None else place_of(url)
+    place = None if url is None else remote_repo(url)
     wanted = environ.get(PACE, "")
     pace = float(wanted) if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", wanted) else 1.0
 
@@ -127,7 +127,7 @@ def open_client(
     )
 
 
-def _check_place(url: str | None, place: Place | None, api_url: str) -> None:
+def _check_place(url: str | None, place: RemoteRepo | None, api_url: str) -> None:
     """Refuse to send a token where it does not belong."""
     if place is None:
         raise Refused(
