@@ -22,6 +22,7 @@ from gitrelease.core.names import (
     TaskId,
     TreeId,
     manifest_path,
+    package_ref,
     record_path,
 )
 from gitrelease.core.package import (
@@ -41,7 +42,7 @@ from gitrelease.core.status import Status
 from gitrelease.core.task import Task
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
-from gitrelease.documents import set_version
+from gitrelease.documents import DocumentRefused, set_version
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.meaning import allowed_secrets, means_the_same
 from gitrelease.reading.surroundings import surroundings
@@ -114,7 +115,7 @@ class NoManifest(GitReleaseError):
 def judge_branch(repo: Repo, forge: Authors, ground: Ground, review: Review) -> Reviewed:
     """Judge a package as its branch has it now."""
     found, faults = _branch_difference(repo, ground, review)
-    read = _manifest_at(repo, review.head, review.package)
+    read = _manifest_on_branch(repo, review)
     faults += number_faults(ground, read[1])
     judged = _judge(repo, forge, ground, review, read, head=review.head, found=found, faults=faults)
     return Reviewed.of(judged, review)
@@ -213,13 +214,21 @@ def _branch_difference(repo: Repo, ground: Ground, review: Review) -> tuple[Diff
     return difference_of(repo.diff(commit.parents[0], review.head)), []
 
 
+def _manifest_on_branch(repo: Repo, review: Review) -> tuple[BlobId, Manifest]:
+    """Read the manifest of an open package; whoever may push can have taken it away, and no verb settles it then."""
+    ref = package_ref(review.package)
+    hint = f"`git push {repo.remote} :{ref}` takes that branch away, and its tasks await release again"
+    try:
+        return _manifest_at(repo, review.head, review.package)
+    except (NoManifest, DocumentRefused) as wrong:
+        wrong.hint = hint
+        raise
+
+
 def _manifest_at(repo: Repo, commit: CommitId, package: PackageName) -> tuple[BlobId, Manifest]:
     read = read_manifest(repo, commit, package)
     if read is None:
-        raise NoManifest(
-            f"{package} has no manifest at {manifest_path(package)}",
-            hint="`gitrelease release` makes packages",
-        )
+        raise NoManifest(f"{package} has no manifest at {manifest_path(package)}")
     return read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -694,6 +695,20 @@ def test_a_branch_without_a_manifest_is_no_package(shop: Shop) -> None:
     failed = refused(shop, lambda: shop.person("dep-1").approve("first"))
     assert failed.message == f"first has no manifest at {manifest_path(package_name('first'))}"
     assert (statuses(shop), task_states(shop)) == ({}, {})
+
+
+def test_a_manifest_that_somebody_broke_names_the_way_out(shop: Shop) -> None:
+    made = package(shop)
+    dev = shop.person("dev-2")
+    dev.clone.git("fetch", "--quiet", "origin")
+    dev.clone.git("checkout", "--quiet", "--detach", f"origin/package/{made.name}")
+    dev.clone.push(f"{dev.clone.commit({made.path: 'name: ['}, 'broken')}:refs/heads/package/{made.name}")
+    failed = refused(shop, lambda: shop.person("dev-1").revoke(made.name))
+    assert made.path in failed.message
+    command = re.search(r"`git (push origin \S+)`", str(failed.hint))
+    assert command is not None
+    shop.person("dev-1").clone.git(*command[1].split())
+    assert task_states(shop) == {"job/orders/v2": "pending"}
 
 
 def test_a_package_does_not_take_a_name_that_differs_only_in_case(shop: Shop) -> None:

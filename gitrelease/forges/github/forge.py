@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import (
@@ -54,6 +55,8 @@ from gitrelease.repo import RefMove, Repo
 
 _ALL_KNOWN = 50
 """After so many closed packages in a row about which all is known, older ones are not looked at."""
+_MOST_GONE = 10
+"""So many closed packages without a branch are named at a time: each is asked about, and some may be none at all."""
 _OTHERS = 200
 """After so many closed pull requests that are no packages of ours, older ones are not looked at."""
 _REVOKED = "revoked"
@@ -221,7 +224,7 @@ class GithubForge:
         found = [name for name in sorted(heads) if name not in is_open]
         if self._none_gone == heads:
             return found
-        gone = list(dict.fromkeys(self._gone(heads, is_over)))
+        gone = list(islice(dict.fromkeys(self._gone(heads, is_over)), _MOST_GONE))
         self._none_gone = frozenset(heads) if not gone else None
         return [*found, *gone]
 

@@ -42,7 +42,7 @@ class Turns:
                     os.pwrite(file, "".join(f"{one!r}\n" for one in self._taken).encode(), 0)
                     os.ftruncate(file, sum(len(repr(one)) + 1 for one in self._taken))
                     return turn - now
-            except OSError:  # it cannot be written here, or not be locked
+            except (OSError, ImportError):  # it cannot be written here, or not be locked
                 self._file = None
         return self._after(self._taken, now) - now
 
