@@ -198,7 +198,8 @@ def _next(desk: Desk, now: Situation, asked: SyncRequest, shift: Shift) -> Appli
 def _order_for(desk: Desk, now: Situation, merged: Merged, judged: Judged) -> WorkOrder:
     """Say what applying a package takes; what is approved before it is in the ledger by now."""
     package, review = judged.package, judged.review
-    tree = with_package(desk.repo, now.ledger.tree, package.manifest.difference(package.manifest_id))
+    difference = package.manifest.difference(package.manifest_id)
+    tree = with_package(desk.repo, now.ledger.tree, difference, like=merged.merge)
     tasks = {task_ref(planned.id): planned.task for planned in package.manifest.items}
     return WorkOrder(
         work=Work.PACKAGE,

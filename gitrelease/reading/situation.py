@@ -210,7 +210,8 @@ def fold(
         merged.append(Merged(name=name, merge=merge, before=before, judged=judged))
         if judged.verdict.is_approved:
             package = judged.package
-            approved = with_package(repo, approved, package.manifest.difference(package.manifest_id))
+            difference = package.manifest.difference(package.manifest_id)
+            approved = with_package(repo, approved, difference, like=merge)
             if package.manifest.touches_workspace:
                 workspace = forge.resolved(read_workspace(repo, approved))
     return merged, approved, workspace
@@ -247,10 +248,10 @@ def settled_in(
     return settled
 
 
-def with_package(repo: Repo, tree: TreeId, changes: Difference) -> TreeId:
-    """Write the tree that a package makes of another; nothing refers to it yet."""
+def with_package(repo: Repo, tree: TreeId, changes: Difference, *, like: CommitId | None = None) -> TreeId:
+    """Write the tree that a package makes of another; nothing refers to it yet, but for a merge that is `like` it."""
     edits = {path: None if after is None else BlobId(after) for path, (_, after) in changes.items()}
-    return repo.write_tree(tree, edits)
+    return repo.write_tree(tree, edits, like=like)
 
 
 def packages_beyond(

@@ -41,11 +41,18 @@ class Store(History):
         """Store the contents of many files with one process."""
         return [BlobId(id_) for id_ in self._store([("blob", data) for data in datas])]
 
-    def write_tree(self, base: TreeId | None, edits: Mapping[str, BlobId | None]) -> TreeId:
+    def write_tree(
+        self, base: TreeId | None, edits: Mapping[str, BlobId | None], *, like: CommitId | None = None
+    ) -> TreeId:
         """Store a tree that is `base` but for some plain files; `None` takes a file away if it is there.
 
         Only the folders on the way to them are written, and folders that become empty disappear. A file
         never replaces a folder that still holds something, nor the other way about.
+
+        Args:
+            base: the tree to begin with; None begins with nothing.
+            edits: blobs by path.
+            like: a commit that some ref keeps, and that may hold just what comes out; then nothing has to be stored.
         """
         for path in edits:
             check_path(path)
@@ -71,7 +78,8 @@ class Store(History):
         top = self._edited(base, "", plan, removed, written)
         if top is None:
             written[EMPTY_TREE] = {}
-        self._store([("tree", _tree_text(level)) for level in written.values()])
+        if like is None or top != self.tree_of(like):
+            self._store([("tree", _tree_text(level)) for level in written.values()])
         self._trees.update(written)
         return TreeId(top) if top is not None else EMPTY_TREE
 
