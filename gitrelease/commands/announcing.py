@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from gitrelease.archiving import read_archive
@@ -41,8 +42,8 @@ class _Past:
 def announce(desk: Desk, done: Collection[PackageName]) -> None:
     """Show what became of packages since it was shown last.
 
-    A clone that remembers nothing begins with the last package that was finished before this work: a runner that
-    died may have left that one, and what is shown already stays as it is.
+    A clone that remembers nothing, as that of a workflow, looks for the last package that was finished before this
+    work and is shown: a runner that died may have left all that came after it.
 
     Args:
         desk: what commands work with.
@@ -54,12 +55,11 @@ def announce(desk: Desk, done: Collection[PackageName]) -> None:
         refs = desk.repo.refs()
         ledger = read_ledger(desk.repo, refs, root=desk.root, archive=read_archive(desk.repo, refs))
         since = _shown_up_to(desk, ledger, done)
-        if since == ledger.tip:
-            return
-        changed = _changed(ledger, since)
+        changed = {} if since == ledger.tip else _changed(ledger, since)
         failed = 0
         for past in reversed(list(islice(_pasts(ledger, changed), _MOST))):
-            failed += not _announce(desk, past, changed[past.package])
+            summary = changed[past.package]
+            failed += not desk.forge.announce(past.package, partial(_words, desk, past, summary))
             if failed == _PATIENCE:
                 return
         if not failed:
@@ -70,14 +70,22 @@ def _shown_up_to(desk: Desk, ledger: Ledger, done: Collection[PackageName]) -> C
     known = desk.repo.known_good(ANNOUNCED)
     if known is not None and desk.repo.is_first_parent(known, ledger.tip):
         return known
-    last: str | None = None
+    sought = 0
     for heading in ledger.repo.headings(ledger.tip):
         event, _, name = heading.subject.partition(" package ")
-        if last is not None and name != last:
+        if event not in {Event.FINISHED, Event.REFUSED} or not name or name in done:
+            continue
+        sought += 1
+        if sought > _MOST or _is_shown(desk, ledger, PackageName(name)):
             return heading.id
-        if last is None and event in {Event.FINISHED, Event.REFUSED} and name and name not in done:
-            last = name
     return ledger.root
+
+
+def _is_shown(desk: Desk, ledger: Ledger, package: PackageName) -> bool:
+    summary = ledger.holdings.summary(package)
+    past = next(_pasts(ledger, {package}), None)
+    # Of what the ledger does not tell, nothing is to be shown.
+    return summary is None or past is None or desk.forge.is_announced(package, _words(desk, past, summary))
 
 
 def _changed(ledger: Ledger, since: CommitId) -> dict[PackageName, Summary]:
@@ -108,10 +116,7 @@ def _pasts(ledger: Ledger, wanted: Collection[PackageName]) -> Iterator[_Past]:
             return
 
 
-def _announce(desk: Desk, past: _Past, summary: Summary) -> bool:
-    def announcement() -> Announcement:
-        told = desk.prose.announcement(summary, past.evidence)
-        # The note says that the tag is not ours, and a package that is refused gets none.
-        return replace(told, notes=None) if past.note or summary.status is Status.REFUSED else told
-
-    return desk.forge.announce(past.package, announcement)
+def _words(desk: Desk, past: _Past, summary: Summary) -> Announcement:
+    told = desk.prose.announcement(summary, past.evidence)
+    # The note says that the tag is not ours, and a package that is refused gets none.
+    return replace(told, notes=None) if past.note or summary.status is Status.REFUSED else told

@@ -165,6 +165,13 @@ class Forge(Protocol):
     def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> bool:
         """Show what became of a release in production, and give whether that could be shown."""
 
+    def is_announced(self, package: PackageName, announcement: Announcement) -> bool:
+        """Say whether exactly this is shown of a release already.
+
+        Raises:
+            GitReleaseError: that cannot be seen now, and people were told so.
+        """
+
     def close(self) -> None:
         """End what was kept open to speak with the forge."""
 

@@ -173,6 +173,10 @@ class LocalForge:
         """Show nothing: the ledger says it."""
         return True
 
+    def is_announced(self, package: PackageName, announcement: Announcement) -> bool:  # noqa: ARG002
+        """Say that there is nothing to show."""
+        return True
+
     def close(self) -> None:
         """Nothing was kept open."""
 

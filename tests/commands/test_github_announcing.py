@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from gitrelease.render import standing
 from tests.contracts.test_forge import proposed
 from tests.contracts.test_github_reading import pull
 from tests.github.faults import html, said
@@ -39,6 +42,7 @@ def told(shop: HubShop) -> tuple[list[str], list[str], list[str]]:
     )
 
 
+REF = "refs/gitrelease/origin/announced"
 WHOLE = ["package first"], ["success"], ["release/first"]
 
 
@@ -94,13 +98,24 @@ def test_what_nobody_lets_it_tell_costs_little_and_is_told_once_it_may(shop: Hub
     assert shop.asked(since).count("repos/create-deployment") == 2
     assert len(sync.said) == 2
     shop.hub.server.faults.clear()
-    shop.fresh("sync").sync()
+    # A clone that remembers nothing finds all that is not shown.
+    shop.fresh("sync-2").sync()
     names = ["first", "second", "third"]
     assert told(shop)[0] == [f"package {name}" for name in names]
     assert told(shop)[2] == [f"release/{name}" for name in names]
     # What a newer release made inactive is not said anew by a clone that has to catch up: it would be the last again.
     before = told(shop)
-    other = shop.fresh("sync-2")
-    other.clone.git("update-ref", "refs/gitrelease/origin/announced", shop.root)
-    other.sync()
-    assert told(shop) == before
+    for remembered in (shop.root, None):
+        other = shop.fresh("sync")
+        other.clone.git("update-ref", *(("-d", REF) if remembered is None else (REF, remembered)))
+        elsewhere = partial(standing.announcement, url="https://github.com/acme/desk/actions/runs/2")
+        vars(other)["desk"] = replace(other.desk, prose=replace(other.desk.prose, announcement=elsewhere))
+        since = len(shop.hub.server.requests)
+        other.sync()
+        assert told(shop) == before
+    # Without a memory, the notes of the last release are looked for, once.
+    asked = [operation for operation in shop.asked(since) if operation.startswith("repos/")]
+    assert asked == ["repos/get-release-by-tag"]
+    since = len(shop.hub.server.requests)
+    shop.fresh("sync").sync()
+    assert not [operation for operation in shop.asked(since) if operation.startswith("repos/")]

@@ -475,6 +475,14 @@ class GithubForge:
 
         return self._anyway(tell, of=package)
 
+    def is_announced(self, package: PackageName, announcement: Announcement) -> bool:
+        """Say whether exactly this is shown of a release already: its deployment, how that went, and the notes."""
+        try:
+            return reporting.is_shown(self._client, package, announcement)
+        except GitReleaseError as failed:
+            self._say(f"what GitHub shows of {package} cannot be seen: {failed.message}")
+            raise
+
     def _anyway(self, tell: Callable[[], None], *, of: PackageName) -> bool:
         try:
             tell()

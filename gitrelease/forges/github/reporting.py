@@ -102,22 +102,38 @@ def find_deployment(client: Client, told: Announcement) -> Value | None:
     return None
 
 
+def is_shown(client: Client, package: PackageName, told: Announcement) -> bool:
+    """Say whether what `set_deployment` and, after it, `set_release` show is there; the last of it is asked for."""
+    if told.notes is not None:
+        known = find_release(client, release_tag(package).removeprefix("refs/tags/"))
+        return known is not None and _has_notes(known, _notes(told.title, told.notes))
+    id_ = number(find_deployment(client, told), "id")
+    doing = f"look for what is shown of {package}"
+    return id_ is not None and _find_course(client, id_, told, doing=doing) is not None
+
+
 def _set_course(client: Client, id_: int, told: Announcement, *, is_new: bool, doing: str) -> None:
     path = client.repo(f"deployments/{id_}/statuses")
-    wanted = {
-        "state": told.course,
-        "description": shortened(told.description, _DESCRIPTION),
-        **({"log_url": told.url} if told.url else {}),
-    }
 
     def find() -> Value | None:
-        there = next(client.pages(path, {"per_page": 2}, doing=doing), [])
-        # GitHub adds this word to a success by itself, once a newer deployment succeeds: it stays the last one of ours.
-        last = next((one for one in there if text(one, "state") != _INACTIVE), None)
-        return last if last is not None and _says(last, wanted) else None
+        return _find_course(client, id_, told, doing=doing)
 
     if is_new or find() is None:
-        once(lambda: client.post(path, wanted, doing=doing), find)
+        sent = {**_course(told), **({"log_url": told.url} if told.url else {})}
+        once(lambda: client.post(path, sent, doing=doing), find)
+
+
+def _course(told: Announcement) -> dict[str, str]:
+    """Say how it went. Where that can be read is another place in each run, and no other word for it."""
+    return {"state": told.course, "description": shortened(told.description, _DESCRIPTION)}
+
+
+def _find_course(client: Client, id_: int, told: Announcement, *, doing: str) -> Value | None:
+    path = client.repo(f"deployments/{id_}/statuses")
+    there = next(client.pages(path, {"per_page": 2}, doing=doing), [])
+    # GitHub adds this word to a success by itself, once a newer deployment succeeds: it stays the last one of ours.
+    last = next((one for one in there if text(one, "state") != _INACTIVE), None)
+    return last if last is not None and _says(last, _course(told)) else None
 
 
 def set_release(client: Client, package: PackageName, *, title: str, body: str, is_new: bool = True) -> None:
@@ -128,7 +144,7 @@ def set_release(client: Client, package: PackageName, *, title: str, body: str, 
     """
     tag = release_tag(package).removeprefix("refs/tags/")
     doing = f"publish the notes of {tag}"
-    wanted = {"name": shortened(title, 256), "body": shortened(body, BODY_LIMIT)}
+    wanted = _notes(title, body)
     client.get(client.repo(f"git/ref/tags/{tag}"), doing=f"look for the tag {tag}")
 
     def send() -> Value:
@@ -142,15 +158,22 @@ def set_release(client: Client, package: PackageName, *, title: str, body: str, 
     known = None if is_new else find_release(client, tag)
     if known is None:
         known = once(send, lambda: find_release(client, tag))
-    if any(_lines(known, name) != value.strip() for name, value in wanted.items()):
+    if not _has_notes(known, wanted):
         there = client.repo(f"releases/{number(known, 'id')}")
 
         def changed() -> Value | None:
             found = find_release(client, tag)
-            same = found is not None and all(_lines(found, key) == wanted[key].strip() for key in wanted)
-            return found if same else None
+            return found if found is not None and _has_notes(found, wanted) else None
 
         once(lambda: client.patch(there, wanted, doing=doing), changed)
+
+
+def _notes(title: str, body: str) -> dict[str, str]:
+    return {"name": shortened(title, 256), "body": shortened(body, BODY_LIMIT)}
+
+
+def _has_notes(there: Value, wanted: dict[str, str]) -> bool:
+    return all(_lines(there, name) == value.strip() for name, value in wanted.items())
 
 
 def _lines(there: Value, name: str) -> str:
