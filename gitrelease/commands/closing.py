@@ -121,7 +121,8 @@ def _is_over(now: Situation, review: Review) -> bool:
 def _words(review: Review) -> str:
     if closed_as(review) is not None:
         return closer_text(review)
-    ending = "was merged past everybody, and put back" if review.was_merged else "leads elsewhere"
+    # Whether it was approved before somebody took it out again, as by a push into the main branch, is not said here.
+    ending = "was merged, and is in the main branch no more" if review.was_merged else "leads elsewhere"
     return f"{review.url or 'its pull request'} {ending}"
 
 

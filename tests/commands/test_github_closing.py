@@ -503,7 +503,7 @@ def test_what_was_merged_past_everybody_and_put_back_is_settled(shop: HubShop) -
     assert view_package(viewer, FIRST).status == "merged"
     assert [str(one.status) for one in synced(shop).packages] == ["successful", "rejected"]
     why = settled(shop)[-1].message
-    assert why.endswith("/pull/1 was merged past everybody, and put back")
+    assert why.endswith("/pull/1 was merged, and is in the main branch no more")
     assert view_package(shop.fresh("view-1").desk, FIRST).status == "rejected"
     assert (states(shop), BRANCH in shop.refs(), kept(shop, made.head)) == (["pending"], False, True)
     assert is_whole(shop)
