@@ -12,10 +12,20 @@ from dataclasses import replace
 from gitrelease.commands import TRIES, Desk
 from gitrelease.commands.views import summarize
 from gitrelease.core.archive import ArchiveEntry, Settlement
-from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName, branch, package_ref
+from gitrelease.core.names import (
+    ARCHIVE,
+    PACKAGE,
+    CommitId,
+    MemberId,
+    PackageName,
+    branch,
+    fold,
+    package_ref,
+)
 from gitrelease.core.review import Review
 from gitrelease.core.status import Status, closed_as, ended_as
 from gitrelease.core.values import frozen
+from gitrelease.core.workspace import Action
 from gitrelease.errors import GitReleaseError, RaceLost, Refused
 from gitrelease.reading.judging import NoManifest, judge_branch
 from gitrelease.reading.situation import Situation
@@ -113,9 +123,28 @@ def _is_over(now: Situation, review: Review) -> bool:
     """Say whether nothing can come of a review any more: it has ended, or its package was settled before."""
     package = review.package
     is_on_main = any(one.name == package for one in now.merged) or now.ledger.has(package)
-    if is_on_main or now.ledger.receipt.package == package:
+    if is_on_main or now.ledger.receipt.package == package or _is_anothers_name(now, review):
         return False
     return ended_as(review) is not None or (now.archive.outcome(package) is not None and not review.is_open)
+
+
+def _is_anothers_name(now: Situation, review: Review) -> bool:
+    """Say whether settling a package would use up the name of another that is spelled otherwise and goes on.
+
+    One that is merged goes on, whoever closes what. One that is under review does unless somebody who may release
+    made the one that was closed: else whoever may push could end any package with a copy of it.
+    """
+    package = review.package
+
+    def is_twin(name: str) -> bool:
+        return name != package and fold(name) == fold(package)
+
+    if any(is_twin(one.name) for one in now.merged):
+        return True
+    makers = (author.member for author in review.authors if author.member is not None)
+    if any(now.workspace.may(maker, Action.RELEASE) for maker in makers):
+        return False
+    return any(is_twin(ref.removeprefix(PACKAGE)) for ref in now.refs if ref.startswith(PACKAGE))
 
 
 def _words(review: Review) -> str:

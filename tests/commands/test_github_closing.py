@@ -22,7 +22,7 @@ from gitrelease.commands.views import (
     view_package,
 )
 from gitrelease.core.archive import ArchiveEntry, Settlement
-from gitrelease.core.names import ARCHIVE, CommitId, package_name
+from gitrelease.core.names import ARCHIVE, CommitId, manifest_path, package_name
 from gitrelease.core.package import Proposed
 from gitrelease.core.pull_request import parse_pull_request
 from gitrelease.errors import Refused
@@ -340,6 +340,28 @@ def test_what_strangers_close_hides_nothing(shop: HubShop) -> None:
             pulls.close(state, state.pulls[other.id], state.account("stranger").id)
     assert [status for _, status, _ in outcomes(synced(shop))] == ["rejected"]
     assert kept(shop, made.head)
+
+
+def test_a_closed_copy_in_other_letters_ends_no_package(shop: HubShop) -> None:
+    """Names are used once, however they are spelled, and anybody who may write can push and close a copy."""
+    made = proposed(shop)
+    copy = shop.server.git("show", f"{made.head}:{made.manifest.path}").replace("name: first", "name: FIRST")
+
+    def close_copy(who: str) -> None:
+        shop.hub.push(shop.repo, who, "package/FIRST", {manifest_path(package_name("FIRST")): copy})
+        close(shop, who, shop.hub.open(shop.repo, who, "package/FIRST").number)
+
+    close_copy("stranger")
+    assert synced(shop).packages == ()
+    drop_branch(shop, "stranger", "refs/heads/package/FIRST")
+    shop.hub.review(pull(shop), "dep-1")
+    assert shop.fresh("adm-1").gate("first").merge is not None
+    close_copy("dev-2")  # who may release; but what is merged goes on
+    with suppress(ClosedThere):
+        shop.fresh("adm-1").gate("FIRST")
+    assert outcomes(synced(shop)) == [("first", "successful", ())]
+    assert [(entry.package, entry.settlement) for entry in settled(shop)] == [("first", Settlement.RELEASED)]
+    assert is_whole(shop)
 
 
 @pytest.mark.long
