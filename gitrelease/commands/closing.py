@@ -123,12 +123,12 @@ def _is_over(now: Situation, review: Review) -> bool:
     """Say whether nothing can come of a review any more: it has ended, or its package was settled before."""
     package = review.package
     is_on_main = any(one.name == package for one in now.merged) or now.ledger.has(package)
-    if is_on_main or now.ledger.receipt.package == package or _is_anothers_name(now, review):
+    if is_on_main or now.ledger.receipt.package == package or is_anothers_name(now, review):
         return False
     return ended_as(review) is not None or (now.archive.outcome(package) is not None and not review.is_open)
 
 
-def _is_anothers_name(now: Situation, review: Review) -> bool:
+def is_anothers_name(now: Situation, review: Review) -> bool:
     """Say whether settling a package would use up the name of another that is spelled otherwise and goes on.
 
     One that is merged goes on, whoever closes what. One that is under review does unless somebody who may release

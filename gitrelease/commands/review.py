@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gitrelease.checking import refuse_secrets
 from gitrelease.commands import Desk, until_first
-from gitrelease.commands.closing import ClosedThere, refuse_closed, settle
+from gitrelease.commands.closing import ClosedThere, is_anothers_name, refuse_closed, settle
 from gitrelease.commands.merge import MergeResult, merge_if_approved, open_status
 from gitrelease.commands.refusals import NoSuchPackage
 from gitrelease.commands.release import check_reviewer
@@ -16,6 +16,7 @@ from gitrelease.commands.views import summarize
 from gitrelease.core.archive import ArchiveEntry, Settlement
 from gitrelease.core.names import (
     ARCHIVE,
+    HEADS,
     CommitId,
     MemberId,
     PackageName,
@@ -146,6 +147,11 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     if say is Say.REJECT and any(one.name == package for one in now.merged):
         return _object(desk, now, package, who, message)
     judged = judge(desk, now, package)
+    if is_anothers_name(now, judged.review):
+        raise Refused(
+            f"{package} is the name of another package in other letters, and that one goes on",
+            hint=f"delete the branch {package_ref(package).removeprefix(HEADS)} with git; its tasks await release then",
+        )
     if say is Say.REVOKE and who not in judged.package.makers:
         desk.allowed(Action.REVOKE_ANY, now.workspace)
     if say is Say.REJECT and who in judged.package.makers:

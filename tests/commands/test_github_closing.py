@@ -345,20 +345,24 @@ def test_what_strangers_close_hides_nothing(shop: HubShop) -> None:
 def test_a_closed_copy_in_other_letters_ends_no_package(shop: HubShop) -> None:
     """Names are used once, however they are spelled, and anybody who may write can push and close a copy."""
     made = proposed(shop)
-    copy = shop.server.git("show", f"{made.head}:{made.manifest.path}").replace("name: first", "name: FIRST")
+    text = shop.server.git("show", f"{made.head}:{made.manifest.path}")
 
-    def close_copy(who: str) -> None:
-        shop.hub.push(shop.repo, who, "package/FIRST", {manifest_path(package_name("FIRST")): copy})
-        close(shop, who, shop.hub.open(shop.repo, who, "package/FIRST").number)
+    def push_copy(who: str, name: str) -> None:
+        copy = text.replace("name: first", f"name: {name}").replace("applicant: dev-1", f"applicant: {who}")
+        shop.hub.push(shop.repo, who, f"package/{name}", {manifest_path(package_name(name)): copy})
 
-    close_copy("stranger")
+    push_copy("stranger", "FIRST")
+    close(shop, "stranger", shop.hub.open(shop.repo, "stranger", "package/FIRST").number)
     assert synced(shop).packages == ()
     drop_branch(shop, "stranger", "refs/heads/package/FIRST")
     shop.hub.review(pull(shop), "dep-1")
     assert shop.fresh("adm-1").gate("first").merge is not None
-    close_copy("dev-2")  # who may release; but what is merged goes on
+    push_copy("dev-2", "First")  # who may release; but what is merged goes on
+    with pytest.raises(Refused, match="First is the name of another package in other letters"):
+        shop.person("dev-2").revoke("First")
+    close(shop, "dev-2", shop.hub.open(shop.repo, "dev-2", "package/First").number)
     with suppress(ClosedThere):
-        shop.fresh("adm-1").gate("FIRST")
+        shop.fresh("adm-1").gate("First")
     assert outcomes(synced(shop)) == [("first", "successful", ())]
     assert [(entry.package, entry.settlement) for entry in settled(shop)] == [("first", Settlement.RELEASED)]
     assert is_whole(shop)
