@@ -11,6 +11,7 @@ from gitrelease.commands.status import status
 from gitrelease.commands.views import PackageFilter, Paging, TaskFilter, list_packages, list_tasks
 from gitrelease.core.task import TaskState
 from tests.contracts.test_forge import proposed
+from tests.contracts.test_github_reading import answer
 from tests.github.fixtures import github
 from tests.github.use_shop import HubPerson, HubShop, open_hub_shop
 from tests.kit.git import Bench
@@ -68,6 +69,16 @@ def test_what_is_open_is_one_question(shop: HubShop) -> None:
     assert counted(shop, LISTS["packages"]) == (3, ["graphql"])
     assert counted(shop, LISTS["tasks"]) == (3, [])
     assert counted(shop, LISTS["status"]) == (0, ["graphql"])
+
+
+def test_an_odd_answer_about_one_package_ends_no_list(shop: HubShop) -> None:
+    proposed(shop)
+    proposed(shop, "second", {"jobs/web/new.job.yaml": job_yaml("new")})
+    shop.hub.server.faults.add("graphql", answer([], 0, headRefOid=None))
+    person = shop.fresh("dep-1")
+    listed = list_packages(person.desk, PackageFilter(), Paging()).items
+    assert [(one.name, str(one.status)) for one in listed] == [("second", "pending-review")]
+    assert "first is left out here: GitHub does not say where the pull request of first is" in person.said[-1]
 
 
 @pytest.mark.long

@@ -40,7 +40,7 @@ from gitrelease.forges.github.asking import Asking, Seen, asked_later, is_quiet
 from gitrelease.forges.github.client import Client, Value
 from gitrelease.forges.github.doubting import with_doubts
 from gitrelease.forges.github.people import People, member_of
-from gitrelease.forges.github.refusals import HeadMoved
+from gitrelease.forges.github.refusals import HeadMoved, Unreadable
 from gitrelease.forges.github.values import (
     at,
     commit,
@@ -192,6 +192,7 @@ class GithubForge:
         main = self._main()
         found: dict[PackageName, Review] = {}
         missing = set(heads)
+        odd: set[PackageName] = set()
         for node in self._asking.open():
             if not missing:
                 break
@@ -202,9 +203,14 @@ class GithubForge:
                 missing.discard(name)
             elif name in found:
                 continue
-            seen = self._read_cheaply(name, node, heads[name], main)
+            try:
+                seen = self._read_cheaply(name, node, heads[name], main)
+            except Unreadable as wrong:  # it says nothing of the others
+                self._say(f"{name} is left out here: {wrong.message}")
+                odd.add(name)
+                continue
             found[name] = self._review(self._noted(seen), workspace, main)
-        for name in heads.keys() - found.keys():
+        for name in heads.keys() - found.keys() - odd:
             if (review := self.find(name, workspace)) is not None:
                 found[name] = review
         return [found[name] for name in sorted(found)]
