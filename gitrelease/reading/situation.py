@@ -249,7 +249,7 @@ def settled_in(
 
 
 def with_package(repo: Repo, tree: TreeId, changes: Difference, *, like: CommitId | None = None) -> TreeId:
-    """Write the tree that a package makes of another; nothing refers to it yet, but for a merge that is `like` it."""
+    """Write the tree that a package makes of another; only a merge that is `like` it may refer to it yet."""
     edits = {path: None if after is None else BlobId(after) for path, (_, after) in changes.items()}
     return repo.write_tree(tree, edits, like=like)
 

@@ -52,7 +52,7 @@ class Store(History):
         Args:
             base: the tree to begin with; None begins with nothing.
             edits: blobs by path.
-            like: a commit that some ref keeps, and that may hold just what comes out; then nothing has to be stored.
+            like: a commit that some ref keeps, and that may hold much of what comes out; that is not stored again.
         """
         for path in edits:
             check_path(path)
@@ -78,10 +78,20 @@ class Store(History):
         top = self._edited(base, "", plan, removed, written)
         if top is None:
             written[EMPTY_TREE] = {}
-        if like is None or top != self.tree_of(like):
-            self._store([("tree", _tree_text(level)) for level in written.values()])
+        kept = set() if like is None else self._kept(like, written)
+        self._store([("tree", _tree_text(level)) for id_, level in written.items() if id_ not in kept])
         self._trees.update(written)
         return TreeId(top) if top is not None else EMPTY_TREE
+
+    def _kept(self, commit: CommitId, written: Mapping[str, Level]) -> set[str]:
+        """Say which of these folders a commit holds, at its top or below one that it holds."""
+        kept: set[str] = set()
+        open_ = [self._tree(self.tree_of(commit))]
+        while open_:
+            found = {id_.hex() for _, id_ in open_.pop().values()} & written.keys() - kept
+            kept |= found
+            open_ += [written[id_] for id_ in found]
+        return kept
 
     def _edited(
         self,
