@@ -207,6 +207,7 @@ def _authors(pull: PullRequest, workspace: Workspace, content: Content) -> tuple
 
 
 def _opinions(pull: PullRequest, workspace: Workspace, content: Content) -> Iterable[Opinion]:
+    last = {remark.by.id: remark for remark in sorted(pull.remarks, key=lambda one: one.at)}
     for remark in pull.remarks:
         reviewed = _reviewed(pull, remark.at)
         by = actor(remark.by, workspace)
@@ -224,8 +225,9 @@ def _opinions(pull: PullRequest, workspace: Workspace, content: Content) -> Iter
             dismissed_by=None if dismissed is None else actor(dismissed.by, workspace),
         )
         yield opinion
-        # Who sets their own word aside takes it back.
-        if dismissed is not None and dismissed.by.id is not None and dismissed.by.id == remark.by.id:
+        # Who sets their own last word aside takes it back; one that they said something else after stands for nothing.
+        is_own = dismissed is not None and dismissed.by.id is not None and dismissed.by.id == remark.by.id
+        if dismissed is not None and is_own and by.doubt is None and last[remark.by.id] is remark:
             yield Opinion(
                 id=f"{opinion.id}:dismissed",
                 actor=actor(dismissed.by, workspace),

@@ -235,10 +235,12 @@ def _latest(opinions: Iterable[Opinion]) -> dict[MemberId, Opinion]:
 
 
 def _lifted(workspace: Workspace, veto: Opinion, authors: frozenset[MemberId]) -> MemberId | None:
-    """Say who dismissed a veto, if that is somebody who may: an admin who is no author (pitfall P5)."""
+    """Say who dismissed a veto, if that is somebody who may: who gave it, or an admin who is no author (pitfall P5)."""
     by = veto.dismissed_by
     if by is None or by.member is None or by.doubt is not None:
         return None
+    if by.member == veto.actor.member:
+        return by.member
     may = by.member not in authors and workspace.may(by.member, Action.APPROVE_WORKSPACE)
     return by.member if may else None
 

@@ -186,6 +186,30 @@ def test_p5_a_later_yes_of_the_same_person_lifts_their_veto_and_an_earlier_one_d
     assert blocked(pull(replace(yes, at=NOON + timedelta(minutes=10)), no)) == ["dep-1"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "approves", "blocks"),
+    [
+        (Say.APPROVE, Say.REJECT, [], ["dep-1"]),
+        (Say.REJECT, Say.REJECT, [], ["dep-1"]),
+        (Say.REJECT, Say.APPROVE, ["dep-1"], []),
+    ],
+)
+def test_p5_who_takes_back_what_they_said_first_leaves_their_last_word_as_it_is(
+    first: Say, second: Say, approves: list[str], blocks: list[str]
+) -> None:
+    made = pull(remark(say=first, dismissal=dismissed("dep-1")), remark(say=second, at=15))
+    assert (approved_by(made), blocked(made)) == (approves, blocks)
+
+
+def test_p5_a_no_stands_when_a_yes_is_taken_back_that_counted_for_nothing() -> None:
+    """Said on a page that was old: it took no no back, and neither does who takes it back."""
+    doubted = account("dep-1", doubt="said so of something else")
+    made = pull(remark(say=Say.REJECT), remark(doubted, at=15, dismissal=dismissed("dep-1")))
+    assert blocked(made) == ["dep-1"]
+    taken = replace(made.remarks[0], dismissal=dismissed("dep-1"))
+    assert blocked(replace(made, remarks=(taken, made.remarks[1]))) == []
+
+
 def test_what_was_approved_for_another_base_is_not_approved_for_this_one() -> None:
     made = pull(remark(at=10), remark("dep-2", at=30), retargeted=(NOON + timedelta(minutes=20),))
     assert approved_by(made) == ["dep-2"]
