@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,17 @@ def retarget_and_back(shop: HubShop) -> None:
             pulls.change_base(state, pull(shop), state.account("dev-2").id, base)
 
 
-@pytest.mark.parametrize("spoil", [dismiss_last, retarget_and_back])
+def retarget_and_have_it_come_back(shop: HubShop) -> None:
+    """Have its new base be merged and deleted: GitHub turns the pull request to the main branch by itself."""
+    shop.hub.push(shop.repo, "dev-2", "dev", {"README.md": "x\n"}, onto=shop.refs()["refs/heads/main"])
+    state = shop.hub.server.state
+    made = replace(pull(shop), base_ref="dev", base_sha=shop.refs()["refs/heads/dev"])
+    state.pulls[made.id] = made
+    with shop.hub.server.acting() as acting:
+        pulls.change_base(acting, made, state.account("dev-2").id, "main", is_automatic=True)
+
+
+@pytest.mark.parametrize("spoil", [dismiss_last, retarget_and_back, retarget_and_have_it_come_back])
 def test_what_others_made_void_can_be_said_again(shop: HubShop, spoil: object) -> None:
     def status() -> str:
         return view_package(shop.fresh("view-1").desk, FIRST).status

@@ -40,6 +40,10 @@ _ITEM_TYPES = {
     "review_dismissed": ("REVIEW_DISMISSED_EVENT", "ReviewDismissedEvent"),
     "review_requested": ("REVIEW_REQUESTED_EVENT", "ReviewRequestedEvent"),
     "review_request_removed": ("REVIEW_REQUEST_REMOVED_EVENT", "ReviewRequestRemovedEvent"),
+    "automatic_base_change_succeeded": (
+        "AUTOMATIC_BASE_CHANGE_SUCCEEDED_EVENT",
+        "AutomaticBaseChangeSucceededEvent",
+    ),
     "base_ref_changed": ("BASE_REF_CHANGED_EVENT", "BaseRefChangedEvent"),
     "head_ref_force_pushed": ("HEAD_REF_FORCE_PUSHED_EVENT", "HeadRefForcePushedEvent"),
     "head_ref_deleted": ("HEAD_REF_DELETED_EVENT", "HeadRefDeletedEvent"),
@@ -363,6 +367,8 @@ class Graph:
                 )
             case "base_ref_changed":
                 made |= {"previousRefName": data["before"], "currentRefName": data["after"]}
+            case "automatic_base_change_succeeded":
+                made |= {"oldBase": data["before"], "newBase": data["after"]}
             case "head_ref_force_pushed":
                 made |= {
                     "beforeCommit": lambda: self.commit(repo, data["before"]),

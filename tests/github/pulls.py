@@ -126,15 +126,19 @@ def reopen(state: State, pull: Pull, actor: int) -> Pull:
     return changed
 
 
-def change_base(state: State, pull: Pull, actor: int, base: str) -> Pull:
-    """Let a pull request go somewhere else."""
+def change_base(state: State, pull: Pull, actor: int, base: str, *, is_automatic: bool = False) -> Pull:
+    """Let a pull request go somewhere else; GitHub does so by itself where its base was merged and deleted.
+
+    The timeline then tells of it otherwise, and not of what it tells of what people do.
+    """
     repo = state.repos[pull.repo]
     tip = state.bare(repo).tip(base)
     if tip is None:
         raise invalid("PullRequest", "base")
     _unlike_others(state, repo, state.repos[pull.head_repo], pull.head_ref, base)
     changed = state.change_pull(pull, base_ref=base, base_sha=tip)
-    state.tell(pull, "base_ref_changed", actor, before=pull.base_ref, after=base)
+    kind = "automatic_base_change_succeeded" if is_automatic else "base_ref_changed"
+    state.tell(pull, kind, actor, before=pull.base_ref, after=base)
     return changed
 
 

@@ -21,6 +21,8 @@ from gitrelease.repo import plain
 
 _DECISIVE = {"APPROVED": Say.APPROVE, "CHANGES_REQUESTED": Say.REJECT}
 _STATES = frozenset({"OPEN", "CLOSED", "MERGED"})
+_RETARGETED = ("BaseRefChangedEvent", "AutomaticBaseChangeSucceededEvent")
+"""GitHub changes a base by itself when that was merged and deleted, and tells of it otherwise."""
 _MOST_PAGES = 50
 _MOST_LISTED = 20
 """So many pages are read of what everybody can make longer."""
@@ -158,7 +160,7 @@ class Asking:
             opened_at=opened_at,
             pushes=pushes,
             remarks=tuple(self._remarks(node, number_, events, pushes)),
-            retargeted=tuple(_times(events, "BaseRefChangedEvent")),
+            retargeted=tuple(sorted(when for kind in _RETARGETED for when in _times(events, kind))),
             closed_by=_closer(events) if state == "CLOSED" and merged_at is None else None,
             merged_as=self._merged_as(node, merged_at, main=main),
         )

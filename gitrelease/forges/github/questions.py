@@ -6,7 +6,7 @@ ACTOR = "{ __typename login ... on User { databaseId } ... on Bot { databaseId }
 
 _ITEMS = (
     "REVIEW_DISMISSED_EVENT, BASE_REF_CHANGED_EVENT, CLOSED_EVENT, REOPENED_EVENT, HEAD_REF_FORCE_PUSHED_EVENT,"
-    " REVIEW_REQUESTED_EVENT"
+    " REVIEW_REQUESTED_EVENT, AUTOMATIC_BASE_CHANGE_SUCCEEDED_EVENT"
 )
 
 _REVIEWS = f"""{{
@@ -22,6 +22,7 @@ _TIMELINE = f"""{{
       createdAt previousReviewState dismissalMessage actor {ACTOR} review {{ fullDatabaseId }}
     }}
     ... on BaseRefChangedEvent {{ createdAt }}
+    ... on AutomaticBaseChangeSucceededEvent {{ createdAt }}
     ... on ClosedEvent {{ createdAt actor {ACTOR} }}
     ... on ReopenedEvent {{ createdAt }}
     ... on HeadRefForcePushedEvent {{ createdAt }}

@@ -127,6 +127,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "PullRequestCommit": ("id", "commit"),
     "ReviewRequestedEvent": (*_EVENT, "requestedReviewer"),
     "ReviewRequestRemovedEvent": (*_EVENT, "requestedReviewer"),
+    "AutomaticBaseChangeSucceededEvent": (*_EVENT, "newBase", "oldBase"),
     "BaseRefChangedEvent": (*_EVENT, "databaseId", "currentRefName", "previousRefName"),
     "HeadRefForcePushedEvent": (*_EVENT, "afterCommit", "beforeCommit"),
     "HeadRefDeletedEvent": (*_EVENT, "headRefName"),
