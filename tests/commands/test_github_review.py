@@ -74,6 +74,29 @@ def test_what_others_made_void_can_be_said_again(shop: HubShop, spoil: object) -
     assert len(shop.hub.server.state.reviews) == given == 2
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_p5_a_no_stays_when_another_pull_request_takes_the_place_of_its_own(
+    shop: HubShop, is_closed: bool
+) -> None:
+    state = shop.hub.server.state
+    shop.hub.review(pull(shop), "dep-1", "REQUEST_CHANGES", "the queue is wrong")
+    shop.hub.push(shop.repo, "dev-2", "dev", {"README.md": "x\n"}, onto=shop.refs()["refs/heads/main"])
+    with shop.hub.server.acting():
+        if is_closed:
+            pulls.close(state, pull(shop), state.account("dev-1").id)
+        else:
+            pulls.change_base(state, pull(shop), state.account("dev-1").id, "dev")
+    shop.hub.open(shop.repo, "dev-1", "package/first")
+    shop.hub.review(pull(shop, 2), "dep-2")
+
+    def status() -> str:
+        return view_package(shop.fresh("view-1").desk, FIRST).status
+
+    assert status() == "changes-requested"
+    shop.hub.review(pull(shop, 2), "dep-1")
+    assert status() == "approved"
+
+
 def test_an_archived_repository_is_said_to_be_one(shop: HubShop) -> None:
     shop.hub.server.state.change_repo(shop.repo, archived=True)
     with pytest.raises(Refused, match="archived so is read-only") as refused:

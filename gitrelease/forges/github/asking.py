@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from gitrelease.core.names import HEADS, BlobId, CommitId, MemberId, PackageName, branch, package_ref
 from gitrelease.core.people import Account
@@ -26,6 +27,9 @@ _RETARGETED = ("BaseRefChangedEvent", "AutomaticBaseChangeSucceededEvent")
 _MOST_PAGES = 50
 _MOST_LISTED = 20
 """So many pages are read of what everybody can make longer."""
+
+_MOST_OF_BRANCH = 100
+"""So many pull requests of one branch are read; each takes a question."""
 
 
 @frozen
@@ -82,17 +86,39 @@ class Asking:
         if page.after is None:
             _check_count(len(page.nodes), page.total, what="pull requests")
             ours = [node for node in page.nodes if not flag(node, "isCrossRepository")]
-            chosen = _chosen(ours, main=main, is_merged=is_merged)
         else:
             # Anybody can open as many as they like from forks; GitHub leaves those out where it is asked in REST.
-            number_ = number(
-                _chosen(list(self._ours(name, doing=doing)), main=main, is_merged=is_merged), "number"
-            )
-            chosen = None if number_ is None else self._one(number_, doing=doing)
-        return None if chosen is None else self.read(package, chosen, main=main)
+            found = list(islice(self._ours(name, doing=doing), _MOST_OF_BRANCH + 1))
+            if len(found) > _MOST_OF_BRANCH:
+                raise Unreadable(f"there are more than {_MOST_OF_BRANCH} pull requests of {package}")
+            ours = [self._one(number_, doing=doing) for number_ in found]
+        chosen = _chosen(ours, main=main, is_merged=is_merged)
+        if chosen is None:
+            return None
+        seen = self.read(package, chosen, main=main)
+        refused = self._refused_elsewhere([node for node in ours if node is not chosen], seen.merged_at)
+        remarks = sorted((*seen.pull.remarks, *refused), key=lambda one: one.at)
+        return replace(seen, pull=replace(seen.pull, remarks=tuple(remarks)))
 
-    def _ours(self, name: str, *, doing: str) -> Iterator[Value]:
-        """Give what tells the pull requests from a branch of the repository itself apart, the newest first."""
+    def _refused_elsewhere(self, others: Iterable[Value], merged_at: datetime | None) -> Iterator[Remark]:
+        """Give what people said no to last in other pull requests of the same branch.
+
+        A pull request can be closed, or sent elsewhere, and another one opened; whoever asked for changes still does.
+        """
+        for node in others:
+            number_, opened_at = number(node, "number"), moment(node, "createdAt")
+            if number_ is None or opened_at is None:
+                raise Unreadable(
+                    "GitHub tells of a pull request without its number, or since when there is one"
+                )
+            if merged_at is not None and opened_at > merged_at:
+                continue
+            remarks = self._remarks(node, number_, self._events(node, number_), ())
+            last = {remark.by.id: remark for remark in sorted(remarks, key=lambda one: one.at)}
+            yield from (remark for remark in last.values() if remark.say is Say.REJECT)
+
+    def _ours(self, name: str, *, doing: str) -> Iterator[int]:
+        """Number the pull requests from a branch of the repository itself, the newest first."""
         asked = {
             "head": f"{self._client.owner}:{name}",
             "state": "all",
@@ -104,9 +130,10 @@ class Asking:
                 is_fork = number(pull, "head", "repo", "id") != number(pull, "base", "repo", "id")
                 if is_fork or text(pull, "head", "ref") != name:
                     continue
-                state = "MERGED" if moment(pull, "merged_at") else text(pull, "state").upper()
-                base = text(pull, "base", "ref")
-                yield {"number": number(pull, "number"), "baseRefName": base, "state": state}
+                found = number(pull, "number")
+                if found is None:
+                    raise Unreadable("GitHub tells of a pull request without its number")
+                yield found
 
     def _one(self, number_: int, *, doing: str) -> Value:
         asked = {"owner": self._client.owner, "name": self._client.name, "number": number_}
