@@ -18,6 +18,7 @@ from tests.contracts.test_forge import proposed
 from tests.contracts.test_github_reading import pull
 from tests.github import pulls, reviews
 from tests.github.fixtures import github
+from tests.github.state import Restamp
 from tests.github.use_shop import HubShop, open_hub_shop
 from tests.kit.git import Bench
 from tests.kit.shop import job_yaml
@@ -95,6 +96,34 @@ def test_p5_a_no_stays_when_another_pull_request_takes_the_place_of_its_own(
     assert status() == "changes-requested"
     shop.hub.review(pull(shop, 2), "dep-1")
     assert status() == "approved"
+
+
+def test_p1_who_approves_an_old_page_did_not_approve_what_the_branch_holds(shop: HubShop) -> None:
+    """Not by what they approved before that, and not by what GitHub notes of it later."""
+    state = shop.hub.server.state
+    first = pull(shop).head_sha
+    other = shop.hub.push(shop.repo, "dev-1", "package/first", {"README.md": "more\n"})
+    shop.hub.push(shop.repo, "dev-1", "package/first", {"README.md": None}, onto=other)
+
+    def counted() -> list[str]:
+        package = view_package(shop.fresh("view-1").desk, FIRST)
+        return [one.person.id or "" for one in package.approvals]
+
+    shop.hub.review(pull(shop), "dep-1")
+    assert counted() == ["dep-1"]
+    with shop.hub.server.acting():
+        reviews.give_review(state, pull(shop), shop.account("dep-1"), "APPROVE", commit=first)
+    assert counted() == []
+    with shop.hub.server.acting():
+        pulls.close(state, pull(shop), shop.account("dev-1"))
+    last = shop.hub.push(shop.repo, "dev-1", "package/first", {"notes.md": "x\n"}, onto=first, force=True)
+    shop.hub.review(pull(shop), "dep-2")
+    with shop.hub.server.acting():
+        pulls.reopen(state, pull(shop), shop.account("dev-1"))
+    state.switches.restamp = Restamp.ALWAYS
+    shop.hub.push(shop.repo, "dev-1", "package/first", {"notes.md": None}, onto=last)
+    assert pull(shop).head_sha in {one.commit for one in state.reviews.values()}
+    assert "dep-2" not in counted()
 
 
 def test_an_archived_repository_is_said_to_be_one(shop: HubShop) -> None:

@@ -186,7 +186,7 @@ class Asking:
             opened_by=graph_account(node, "author"),
             opened_at=opened_at,
             pushes=pushes,
-            remarks=tuple(self._remarks(node, number_, events, pushes)),
+            remarks=_doubted_before(list(self._remarks(node, number_, events, pushes))),
             retargeted=tuple(sorted(when for kind in _RETARGETED for when in _times(events, kind))),
             closed_by=_closer(events) if state == "CLOSED" and merged_at is None else None,
             merged_as=self._merged_as(node, merged_at, main=main),
@@ -269,6 +269,7 @@ class Asking:
     ) -> Iterator[Remark]:
         """Read the reviews that say yes or no, also those that were dismissed; all others are nothing."""
         dismissals = _dismissals(events)
+        closures = _closures(events)
         for review in self._all(node, "reviews", questions.MORE_REVIEWS, number_):
             given_at = moment(review, "submittedAt")
             state = text(review, "state")
@@ -283,7 +284,7 @@ class Asking:
                 if say is None:
                     say, dismissal = Say.REJECT, None
             by = graph_account(review, "author")
-            if say is Say.APPROVE and (doubt := _misplaced(review, given_at, pushes)):
+            if say is Say.APPROVE and (doubt := _misplaced(review, given_at, pushes, closures)):
                 by = replace(by, doubt=doubt)
             yield Remark(
                 id=id_, by=by, say=say, at=given_at, message=text(review, "body"), dismissal=dismissal
@@ -390,6 +391,12 @@ def _closer(events: Iterable[Value]) -> Account:
     return graph_account(closed[-1] if closed else None, "actor")
 
 
+def _closures(events: Iterable[Value]) -> list[tuple[datetime, datetime]]:
+    """Say from when until when a pull request was closed that was opened again."""
+    closed, opened = _times(events, "ClosedEvent"), _times(events, "ReopenedEvent")
+    return list(zip(sorted(closed), sorted(opened), strict=False))
+
+
 def _requests(events: Iterable[Value]) -> Iterator[ReviewRequest]:
     for event in _of_kind(events, "ReviewRequestedEvent"):
         happened, who = moment(event, "createdAt"), number(event, "requestedReviewer", "databaseId")
@@ -397,14 +404,37 @@ def _requests(events: Iterable[Value]) -> Iterator[ReviewRequest]:
             yield ReviewRequest(by=graph_account(event, "actor"), of=who, at=happened)
 
 
-def _misplaced(review: Value, given_at: datetime, pushes: Sequence[Push]) -> str | None:
+def _doubted_before(remarks: Sequence[Remark]) -> tuple[Remark, ...]:
+    """Doubt what somebody approved before they approved what is doubted: that is not their last word any more."""
+    doubted: set[int | None] = set()
+    found = []
+    for remark in sorted(remarks, key=lambda one: one.at)[::-1]:
+        by = remark.by
+        if remark.say is Say.APPROVE and by.doubt is not None:
+            doubted.add(by.id)
+        elif remark.say is Say.APPROVE and by.id in doubted:
+            by = replace(by, doubt="approved once more, and nobody can tell what")
+        found.append(replace(remark, by=by))
+    return tuple(reversed(found))
+
+
+def _misplaced(
+    review: Value,
+    given_at: datetime,
+    pushes: Sequence[Push],
+    closures: Iterable[tuple[datetime, datetime]],
+) -> str | None:
     """Say why an approval may be of something else than the branch held when it arrived, as the end of a sentence.
 
     Somebody who looks at a page while others push approves what the page shows. GitHub notes the commit of that
     page, and may move its note to a later head (P1): so a note of something older or unknown is a doubt, one of
     what the branch held then or of a later push is none, and what counts is always what the branch held then.
     What was there before and comes back later is older: that page was looked at, and not what came in between.
+    While a pull request is closed its page shows what the branch held before, whatever is noted later.
     """
+    for closed, opened in closures:
+        if closed <= given_at <= opened and any(closed <= push.at <= given_at for push in pushes):
+            return "said so while the pull request was closed, which did not show what the branch held"
     noted = commit(review, "commit", "oid")
     if noted is None:
         return "said so of a commit that is gone"
