@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gitrelease.commands.review import withdraw
 from gitrelease.commands.verify import verify
 from gitrelease.commands.views import view_package
 from gitrelease.core.names import package_name
@@ -93,6 +94,11 @@ def test_p5_a_no_stays_when_another_pull_request_takes_the_place_of_its_own(
     def status() -> str:
         return view_package(shop.fresh("view-1").desk, FIRST).status
 
+    assert status() == "changes-requested"
+    dep = shop.fresh("dep-1")
+    withdraw(dep.desk, FIRST)
+    assert status() == "approved"
+    shop.hub.review(pull(shop, 1 if is_closed else 2), "dep-1", "REQUEST_CHANGES")
     assert status() == "changes-requested"
     shop.hub.review(pull(shop, 2), "dep-1")
     assert status() == "approved"

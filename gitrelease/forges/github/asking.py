@@ -49,6 +49,8 @@ class Seen:
     pull: PullRequest
     requests: tuple[ReviewRequest, ...] = ()
     merged_at: datetime | None = None
+    refused_in: tuple[int, ...] = ()
+    """In which other pull requests of its branch somebody asked for changes last."""
 
 
 @frozen
@@ -96,12 +98,19 @@ class Asking:
         if chosen is None:
             return None
         seen = self.read(package, chosen, main=main)
-        refused = self._refused_elsewhere([node for node in ours if node is not chosen], seen.merged_at)
-        remarks = sorted((*seen.pull.remarks, *refused), key=lambda one: one.at)
-        return replace(seen, pull=replace(seen.pull, remarks=tuple(remarks)))
+        others = [node for node in ours if node is not chosen]
+        refused = list(self._refused_elsewhere(others, merged_at=seen.merged_at))
+        remarks = sorted((*seen.pull.remarks, *(remark for _, remark in refused)), key=lambda one: one.at)
+        return replace(
+            seen,
+            pull=replace(seen.pull, remarks=tuple(remarks)),
+            refused_in=tuple(dict.fromkeys(number_ for number_, _ in refused)),
+        )
 
-    def _refused_elsewhere(self, others: Iterable[Value], merged_at: datetime | None) -> Iterator[Remark]:
-        """Give what people said no to last in other pull requests of the same branch.
+    def _refused_elsewhere(
+        self, others: Iterable[Value], *, merged_at: datetime | None
+    ) -> Iterator[tuple[int, Remark]]:
+        """Give where people asked for changes last in other pull requests of the same branch.
 
         A pull request can be closed, or sent elsewhere, and another one opened; whoever asked for changes still does.
         """
@@ -115,7 +124,7 @@ class Asking:
                 continue
             remarks = self._remarks(node, number_, self._events(node, number_), ())
             last = {remark.by.id: remark for remark in sorted(remarks, key=lambda one: one.at)}
-            yield from (remark for remark in last.values() if remark.say is Say.REJECT)
+            yield from ((number_, remark) for remark in last.values() if remark.say is Say.REJECT)
 
     def _ours(self, name: str, *, doing: str) -> Iterator[int]:
         """Number the pull requests from a branch of the repository itself, the newest first."""

@@ -406,7 +406,8 @@ class GithubForge:
             raise CredentialsError("an App cannot review", hint="set GITHUB_TOKEN to a token of a person")
         self._check_still(review, pull)
         if statement.say is Say.WITHDRAW:
-            saying.withdraw_review(self._client, pull.number, who=me.id, body=statement.message)
+            for number_ in (pull.number, *self._seen[review.package].refused_in):
+                saying.withdraw_review(self._client, number_, who=me.id, body=statement.message)
             return
         mine = [
             one for one in review.opinions if one.actor.person.github_id == me.id and one.say is statement.say
