@@ -126,7 +126,7 @@ class Hub:
             parent = onto or tip or bare.tip(repo.default_branch)
             person = Person(name=account.login, email=account.email or "", at=state.now)
             made = bare.write(
-                _tree(bare.git, parent, files),
+                tree_of(bare.git, parent, files),
                 [parent] if parent else [],
                 message,
                 author=person,
@@ -163,7 +163,7 @@ class Hub:
         return self.server.state.pulls[pull.id]
 
 
-def _tree(git: Callable[..., str], parent: str | None, files: Mapping[str, str | None]) -> str:
+def tree_of(git: Callable[..., str], parent: str | None, files: Mapping[str, str | None]) -> str:
     """Store a tree: that of a parent, with files changed."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
