@@ -20,6 +20,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 
 from gitrelease.core.names import package_name
 from gitrelease.core.package import Proposed, manifest_document
@@ -32,7 +33,7 @@ from tests.contracts.test_forge import proposed
 from tests.github import pulls, reviews
 from tests.github.bare import Person
 from tests.github.fixtures import github, tree_of
-from tests.github.merging import update_branch
+from tests.github.merging import Wish, merge, update_branch
 from tests.github.protecting import Actor
 from tests.github.pulls import RefusedError
 from tests.github.state import NOWHERE, Protection, Pull, Repo, Restamp, Review, Role, State
@@ -84,7 +85,7 @@ class Said:
     page: str
     """What the page showed."""
     is_late: bool
-    """Whether the branch held another commit than the page showed."""
+    """Whether the branch held another commit than the page showed, as it also may after the merge."""
     was_closed: bool
     dismissed_by: int | None = None
     is_restamped: bool = False
@@ -106,6 +107,8 @@ class Past:
     is_to_main: bool = True
     is_clean: bool = True
     """Whether the head holds nothing but the package."""
+    is_told: bool = True
+    """Whether GitHub says who merged it, if it was merged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +191,8 @@ def _counts(past: Past, said: Said) -> bool | None:
 
 def _is_sound(past: Past, authors: set[int]) -> bool:
     has_authors = not authors & past.gone and authors <= past.roles.keys()
-    return past.is_to_main and past.is_clean and past.moves[-1].content is not None and has_authors
+    is_there = past.moves[-1].content is not None
+    return past.is_to_main and past.is_clean and past.is_told and is_there and has_authors
 
 
 # How it happens.
@@ -226,6 +230,11 @@ class History:
         """The pull request that stands for the package now."""
         return self.state.pulls[self.number]
 
+    @property
+    def is_merged(self) -> bool:
+        """Whether it was merged; what becomes of its branch after that is no part of it."""
+        return self.pull.merged_at is not None
+
     def account(self, who: str) -> int:
         """Give the number of whoever has a name now."""
         return self.state.account(who).id
@@ -248,7 +257,7 @@ class History:
             + [self.dismiss] * 3
             + [self.push] * 3
             + [self.push_main, self.update, self.retarget, self.close_or_open, self.change_role]
-            + [self.rename, self.delete_account, self.ask, self.open_another]
+            + [self.rename, self.delete_account, self.ask, self.open_another, self.go_on_while_closed]
         )()
 
     # What people say.
@@ -287,7 +296,7 @@ class History:
                 pull=made.pull,
                 page=self.held[made.given_to].content,
                 is_late=made.given_to != self.bare.tip(BRANCH),
-                was_closed=self.pull.state == "closed",
+                was_closed=self.pull.state == "closed" and not self.is_merged,
             )
         )
 
@@ -313,10 +322,10 @@ class History:
 
     # What is pushed.
 
-    def push(self) -> None:
+    def push(self, how: str | None = None) -> None:
         """Let somebody move the branch of the package to something, or delete it."""
         who = self.draw.choice(PUSHERS)
-        how = self.draw.choice(["A", "A", "B", "C", "A+", "delete", "back"])
+        how = how or self.draw.choice(["A", "A", "B", "C", "A+", "delete", "back"])
         if not self.is_writer(who) or (how == "delete" and self.draw.random() < 0.5):
             return
         with self.acting(who, "pushes", how):
@@ -337,12 +346,14 @@ class History:
         files: dict[str, str | None] = {
             manifest.path: dump(manifest_document(plan)).decode(),
             "extra.txt": "more\n" if how == "A+" else None,
+            "dev.txt": None,
         }
         # On top of main, or of what is there: then pages of what was there are good for a review.
         onto = tip if tip is not None and self.draw.random() < 0.4 else self.made.head
+        onto = main if self.is_merged else onto
         tree = self.bare.merged_tree(main, onto)
         assert tree is not None
-        parents = [main] if onto == self.made.head else [tip or main, main]
+        parents = [main] if onto in {self.made.head, main} else [tip or main, main]
         base = self.bare.write(tree, parents, "Release", author=author, committer=author)
         tree = tree_of(self.bare.git, base, files)
         made = self.bare.write(tree, parents, "Release", author=author, committer=author)
@@ -359,6 +370,8 @@ class History:
         else:
             self.bare.move(REF, commit)
         pulls.moved(self.state, self.repo, REF, tip or NOWHERE, commit or NOWHERE, self.account(who))
+        if self.is_merged:
+            return
         content = None if commit is None else self.held[commit].content
         self.past.moves.append(Moved(by=self.account(who), at=self.state.now, content=content))
 
@@ -376,7 +389,8 @@ class History:
         with self.acting("adm-2 updates the branch") as state:
             update_branch(state, self.repo, self.pull, Actor(account=by, role=Role.WRITE), None)
             made = self.bare.tip(BRANCH) or ""
-            self.held[made] = self.held[tip]
+            is_clean = self.held[tip].is_clean and self.pull.base_ref == "main"
+            self.held[made] = replace(self.held[tip], is_clean=is_clean)
             self.past.moves.append(Moved(by=by, at=state.now, content=self.held[made].content))
 
     # What becomes of the pull request.
@@ -402,6 +416,16 @@ class History:
         """Open the pull request again."""
         with self.acting("opened again") as state:
             pulls.reopen(state, self.pull, self.account("dev-2"))
+
+    def go_on_while_closed(self) -> None:
+        """Close the pull request, go on with its branch, and open it again."""
+        what = self.draw.choice("ABC")
+        self.close_or_open()
+        self.push(what)
+        self.review()
+        self.review()
+        self.close_or_open()
+        self.push(what)
 
     def open_another(self) -> None:
         """Open another pull request, which takes the place of the first."""
@@ -445,6 +469,21 @@ class History:
             self.past.gone.add(old.id)
             self.state.delete_account(who)
 
+    def merge(self) -> None:
+        """Let an admin merge it as it is, and people go on."""
+        who = Actor(account=self.account("adm-1"), role=Role.ADMIN)
+        with self.acting("merged") as state:
+            merge(state, self.repo, self.pull, who, Wish())
+        late = [self.review] * 4 + [
+            self.dismiss,
+            self.push,
+            self.change_role,
+            self.rename,
+            self.delete_account,
+        ]
+        for _ in range(self.draw.randint(0, 4)):
+            self.draw.choice(late)()
+
     # What comes of it.
 
     def end(self) -> None:
@@ -456,9 +495,13 @@ class History:
             self.reopen()
         if self.pull.base_ref != "main" and self.draw.random() < 0.8:
             self.retarget()
+        if self.pull.base_ref == "main" and self.draw.random() < 0.3:
+            self.merge()
         self.past.writers = {by for by in self.state.accounts if self.state.role(by, self.repo) >= Role.WRITE}
         self.past.is_to_main = self.pull.base_ref == "main"
-        self.past.is_clean = self.held[self.bare.tip(BRANCH) or ""].is_clean
+        self.past.is_clean = self.held[self.pull.head_sha].is_clean
+        # Of a merge by nobody GitHub does not say that it was one.
+        self.past.is_told = not self.is_merged or self.pull.merged_by not in self.past.gone
         gone = {one.data["review"]: one.actor for one in self.state.events if one.kind == "review_dismissed"}
         for said in self.past.said:
             given = self.state.reviews[said.id]
@@ -469,7 +512,14 @@ class History:
         """Ask the program; what it writes down as evidence says the same to whoever reads it later."""
         person = self.shop.fresh("view-1")
         now = person.desk.look()
-        review = person.desk.forge.find(FIRST, now.workspace)
+        if self.is_merged:
+            (merged,) = now.merged
+            assert merged.judged is not None
+            review, verdict = merged.judged.review, merged.judged.verdict
+        else:
+            review = person.desk.forge.find(FIRST, now.workspace)
+            assert review is not None
+            verdict = judge_branch(person.repo, person.desk.forge, now.ground, review).verdict
         assert review is not None
         kept = json.loads(json.dumps(person.desk.forge.record(review, {})))
         again = review_of(
@@ -477,7 +527,7 @@ class History:
         )
         said = tuple(one for one in review.opinions if one.say is not Say.ASK)
         assert (again.authors, again.opinions) == (review.authors, said)
-        return judge_branch(person.repo, person.desk.forge, now.ground, review).verdict
+        return verdict
 
     def compare(self) -> str:
         """Compare what the program says with the model; give what came of it in one word."""
@@ -520,13 +570,14 @@ class Stage:
         self.kept = {name: value for name, value in vars(state).items() if name not in {"folder", "clock"}}
         self.kept = deepcopy(self.kept)
         self.refs = state.bare(self.shop.repo).refs()
-        # The main branch is never rewritten, as clones notice.
-        del self.refs["refs/heads/main"]
+        self.main = self.refs.pop("refs/heads/main")
 
     def history(self, draw: Random) -> History:
         """Begin anew."""
         state = self.shop.hub.server.state
         with self.shop.hub.server.lock:
+            if any(pull.merged_at for pull in state.pulls.values()):
+                self._take_back()
             now = state.now
             for name, value in deepcopy(self.kept).items():
                 setattr(state, name, value)
@@ -538,6 +589,14 @@ class Stage:
             if lines:
                 bare.git("update-ref", "--stdin", stdin="\n".join(lines) + "\n")
         return History(self.shop, self.made, draw)
+
+    def _take_back(self) -> None:
+        """Undo a merge; clones would notice."""
+        bare = self.shop.hub.server.state.bare(self.shop.repo)
+        bare.move("refs/heads/main", self.main)
+        if person := self.shop.people.pop("view-1", None):
+            person.repo.close()
+            rmtree(person.clone.path)
 
 
 @contextmanager
