@@ -129,11 +129,11 @@ def test_from_a_job_file_to_production_and_back(shop: HubShop) -> None:
         "refs/tags/release/back",
         "refs/tags/release/second",
     ]
-    listed = done(shop, "view-1", "package", "list", token=False)
+    listed = done(shop, "view-1", "package", "list", "--sort", "name", token=False)
     assert [(one["name"], one["status"]) for one in listed["items"]] == [
         ("back", "successful"),
-        ("second", "successful"),
         ("first", "rejected"),
+        ("second", "successful"),
     ]
     since = len(shop.hub.server.requests)
     assert done(shop, "view-1", "verify", token=False)["ok"] is True
