@@ -27,13 +27,12 @@ from gitrelease.commands.beginning import (
 from gitrelease.commands.first_workspace import first_workspace, workspace_name
 from gitrelease.commands.importing import Exports, read_exports
 from gitrelease.commands.pull import take_over
-from gitrelease.commands.server import hand_out
+from gitrelease.commands.starting import Start, find_start, main_branch, open_folder, share_at, share_through
 from gitrelease.commands.workflows import add_workflows, write_lacking
 from gitrelease.core.finding import Finding
 from gitrelease.core.ledger import Event, ForgeKind, Founding, Receipt, receipt_document
 from gitrelease.core.names import (
     GUARDED,
-    HEADS,
     LEDGER,
     WORKSPACE_PATH,
     BlobId,
@@ -97,20 +96,6 @@ class InitResult:
     """Warnings about what was taken over."""
 
 
-@frozen
-class _Start:
-    """Where the repository stands before anything is written."""
-
-    main: str
-    base: CommitId | None
-    """What the first commit goes on top of."""
-    shared: CommitId | None
-    """The shared main branch."""
-    local_root: CommitId | None
-    """A trust root that an earlier run wrote and did not share."""
-    local_ledger: CommitId | None
-
-
 def init(
     request: InitRequest,
     *,
@@ -132,11 +117,19 @@ def init(
         if home is not None:
             stack.callback(home.close)
             default = home.check()  # before anything is written
-        repo = stack.enter_context(_open(request, environ))
+        repo = stack.enter_context(
+            open_folder(
+                request.folder,
+                remote=request.remote,
+                environ=environ,
+                signing_key=request.signing_key,
+                prompt=request.prompt,
+            )
+        )
         if request.server is not None:
-            _share_through(repo, request.server, environ)
+            share_through(repo, request.server, environ)
         if home is not None:
-            _share_at(repo, home)
+            share_at(repo, home)
         elif not request.plain_git and (home := home_of(repo.remote_url())) is not None:
             stack.callback(home.close)
         return until_first(lambda: _init(repo, request, exports, now, home, default))
@@ -150,12 +143,12 @@ def _init(
     home: Home | None,
     default: str | None,
 ) -> InitResult:
-    main = _main_branch(repo)
+    main = main_branch(repo)
     if repo.has_remote:
         repo.fetch(main=branch(main))
         if LEDGER in repo.refs():
             return _already(repo, request)
-    start = _start(repo, main)
+    start = find_start(repo, main)
     if default and start.shared is None and default != main:
         # Of the branches that are pushed first, a forge would choose one itself, perhaps the ledger.
         raise CannotBegin(
@@ -206,111 +199,6 @@ def _init(
     )
 
 
-# Where to begin.
-
-
-def _open(request: InitRequest, environ: Mapping[str, str]) -> Repo:
-    """Open the repository of a folder, or make one where there is none."""
-    folder = request.folder.absolute()
-    if folder.exists() and not folder.is_dir():
-        raise CannotBegin(f"{plain(str(folder))} is not a folder")
-    is_empty = not folder.exists() or not any(folder.iterdir())
-    if is_empty or not any((above / ".git").exists() for above in (folder, *folder.parents)):
-        if not is_empty and (folder / "HEAD").is_file() and (folder / "objects").is_dir():
-            raise CannotBegin(
-                f"{plain(str(folder))} is a bare repository", hint="run gitrelease init in a clone of it"
-            )
-        Repo.init_repository(folder, remote=request.remote, environ=environ).close()
-    repo = Repo.discover(
-        folder,
-        remote=request.remote,
-        environ=environ,
-        signing_key=request.signing_key,
-        prompt=request.prompt,
-    )
-    if repo.worktree is None or repo.worktree.resolve() != folder.resolve():
-        repo.close()
-        raise CannotBegin(
-            f"{plain(str(folder))} is not the top of its repository",
-            hint=f"run gitrelease init {plain(str(repo.worktree or repo.git_dir))}",
-        )
-    return repo
-
-
-def _share_through(repo: Repo, server: Path, environ: Mapping[str, str]) -> None:
-    """Make a repository on this machine the remote, unless the clone has another."""
-    key = f"remote.{repo.remote}.url"
-    known = repo.config(key)
-    if known is None:
-        repo.set_config(key, str(server))
-        repo.set_config(f"remote.{repo.remote}.fetch", f"+{HEADS}*:refs/remotes/{repo.remote}/*")
-    elif ((repo.worktree or repo.git_dir) / known).resolve() != server.resolve():
-        raise CannotBegin(
-            f"the remote {repo.remote} of this clone is {plain(known)}",
-            hint="give the server another name with --remote NAME",
-        )
-    hand_out(server, _main_branch(repo), environ=environ)
-
-
-def _share_at(repo: Repo, home: Home) -> None:
-    """Make a repository on a forge the remote, unless the clone has another."""
-    known = repo.remote_url()
-    if known is None:
-        repo.set_config(f"remote.{repo.remote}.url", home.address)
-        repo.set_config(f"remote.{repo.remote}.fetch", f"+{HEADS}*:refs/remotes/{repo.remote}/*")
-    elif not home.is_at(known):
-        raise CannotBegin(
-            f"the remote {repo.remote} of this clone is {plain(known)}, and not {home.name}",
-            hint=f"git remote set-url {repo.remote} {home.address}, or give it another name with --remote NAME",
-        )
-
-
-def _main_branch(repo: Repo) -> str:
-    """Find the name of the main branch: what the shared repository hands out, what an earlier run wrote into a
-    trust root that nobody has seen yet, or what is checked out.
-    """
-    if repo.has_remote and (shared := repo.default_branch()):
-        return shared.removeprefix(HEADS)
-    ledger = repo.resolve(LEDGER)
-    if ledger is not None and _own_root(repo, ledger) and (known := receipt_of(repo.commit(ledger)).founding):
-        return known.main
-    return (repo.head_branch() or branch("main")).removeprefix(HEADS)
-
-
-def _start(repo: Repo, main: str) -> _Start:
-    shared = repo.tip(branch(main)) if repo.has_remote else None
-    local = repo.resolve(branch(main))
-    ledger = repo.resolve(LEDGER)
-    root = None if ledger is None else _own_root(repo, ledger)
-    if ledger is not None and root is None and not repo.has_remote:
-        raise CannotBegin(
-            "there is a branch `production` that is no ledger",
-            hint="give it another name: git branch -m production NAME",
-        )
-    if shared is None or local is None or local == shared:
-        base = shared or local
-    elif repo.is_ancestor(local, shared):
-        base = shared
-    elif root is not None and repo.is_ancestor(shared, local):
-        base = local  # what an earlier run wrote here, and did not share
-    else:
-        raise CannotBegin(
-            f"your branch {main} has commits that the remote {repo.remote} does not have",
-            hint=f"git push {repo.remote} {main}, or move them to a branch of their own; then run it again",
-        )
-    return _Start(main=main, base=base, shared=shared, local_root=root, local_ledger=ledger)
-
-
-def _own_root(repo: Repo, ledger: CommitId) -> CommitId | None:
-    """Give the trust root that a local branch is, if it is one and nothing was built on it."""
-    commit = repo.commit(ledger)
-    try:
-        receipt = receipt_of(commit)
-    except GitReleaseError:
-        return None
-    return ledger if receipt.event is Event.ROOT and not commit.parents else None
-
-
 def _workspace(
     repo: Repo, request: InitRequest, beginning: Beginning, home: Home | None
 ) -> tuple[Workspace, bool]:
@@ -354,7 +242,7 @@ def _who(repo: Repo, workspace: Workspace) -> MemberId:
 
 
 def _first_commit(
-    repo: Repo, pen: Pen, start: _Start, beginning: Beginning, records: Mapping[str, bytes]
+    repo: Repo, pen: Pen, start: Start, beginning: Beginning, records: Mapping[str, bytes]
 ) -> CommitId:
     """Write what the main branch is to hold, as one commit; if it holds that already, that is it."""
     wanted = {**beginning.items, **records, **beginning.extras}
@@ -373,7 +261,7 @@ def _first_commit(
 def _root(
     repo: Repo,
     pen: Pen,
-    start: _Start,
+    start: Start,
     workspace: Workspace,
     who: MemberId,
     taken: CommitId,
@@ -397,7 +285,7 @@ def _root(
 # Afterwards.
 
 
-def _bring_here(repo: Repo, start: _Start, beginning: Beginning, taken: CommitId) -> list[str]:
+def _bring_here(repo: Repo, start: Start, beginning: Beginning, taken: CommitId) -> list[str]:
     """Bring the working tree along if it is on the main branch and nothing is in the way; else say so."""
     if repo.head_branch() != branch(start.main):
         return [
@@ -420,7 +308,7 @@ def _take(repo: Repo, beginning: Beginning, taken: CommitId) -> None:
         take_over(repo, head, taken)
 
 
-def _keep_here(repo: Repo, start: _Start, beginning: Beginning, taken: CommitId, root: CommitId) -> None:
+def _keep_here(repo: Repo, start: Start, beginning: Beginning, taken: CommitId, root: CommitId) -> None:
     """Begin in this clone alone: the main branch first, so that a ledger never names what is not there."""
     main = branch(start.main)
     if repo.head_branch() == main:
@@ -462,7 +350,7 @@ def _already(repo: Repo, request: InitRequest) -> InitResult:
     head = repo.resolve("HEAD")
     if head is None or not repo.is_ancestor(taken, head):
         # An earlier run was cut short after it had pushed, or this clone is older than the ledger.
-        start = _Start(main=ledger.main, base=None, shared=None, local_root=None, local_ledger=None)
+        start = Start(main=ledger.main, base=None, shared=None, local_root=None, local_ledger=None)
         notes += _bring_here(repo, start, Beginning(held={}, items={}), taken)
     _remember(repo, ledger.root)
     records = repo.list_tree(ledger.root, "items", recursive=True)
