@@ -43,7 +43,8 @@ def announce(desk: Desk, done: Collection[PackageName]) -> None:
     """Show what became of packages since it was shown last.
 
     A clone that remembers nothing, as that of a workflow, looks for the last package that was finished before this
-    work and is shown: a runner that died may have left all that came after it.
+    work and is shown: a runner that died may have left all that came after it. What was finished just now is not looked
+    for, which saves the questions; two runners at the same moment may then show a deployment twice.
 
     Args:
         desk: what commands work with.
@@ -59,7 +60,8 @@ def announce(desk: Desk, done: Collection[PackageName]) -> None:
         failed = 0
         for past in reversed(list(islice(_pasts(ledger, changed), _MOST))):
             summary = changed[past.package]
-            failed += not desk.forge.announce(past.package, partial(_words, desk, past, summary))
+            words = partial(_words, desk, past, summary)
+            failed += not desk.forge.announce(past.package, words, is_new=past.package in done)
             if failed == _PATIENCE:
                 return
         if not failed:

@@ -162,8 +162,16 @@ class Forge(Protocol):
         `standing` is called where there is somewhere to show it.
         """
 
-    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> bool:
-        """Show what became of a release in production, and give whether that could be shown."""
+    def announce(
+        self, package: PackageName, announcement: Callable[[], Announcement], *, is_new: bool
+    ) -> bool:
+        """Show what became of a release in production, and give whether that could be shown.
+
+        Args:
+            package: what was released.
+            announcement: says what became of it.
+            is_new: whether whoever asks has finished it just now, so that it is not looked for before.
+        """
 
     def is_announced(self, package: PackageName, announcement: Announcement) -> bool:
         """Say whether exactly this is shown of a release already.

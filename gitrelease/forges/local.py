@@ -169,7 +169,13 @@ class LocalForge:
     def report(self, review: Review, standing: Callable[[], Standing]) -> None:
         """Show nothing: git has no place for it, and `gitrelease package view` says it anew."""
 
-    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> bool:  # noqa: ARG002
+    def announce(
+        self,
+        package: PackageName,  # noqa: ARG002
+        announcement: Callable[[], Announcement],  # noqa: ARG002
+        *,
+        is_new: bool,  # noqa: ARG002
+    ) -> bool:
         """Show nothing: the ledger says it."""
         return True
 

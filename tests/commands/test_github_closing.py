@@ -260,7 +260,7 @@ def test_what_was_reviewed_before_it_was_pushed_away_is_kept(shop: HubShop) -> N
 def test_opened_again_before_it_is_settled(shop: HubShop) -> None:
     proposed(shop)
     close(shop, "dep-1")
-    shop.hub.server.faults.add("graphql", Run(lambda: reopen(shop, "dev-1")), skip=2)
+    shop.hub.server.faults.add("graphql", Run(lambda: reopen(shop, "dev-1")), skip=1)
     assert synced(shop).packages == ()
     assert (BRANCH in shop.refs(), states(shop), settled(shop)) == (True, ["in-review"], [])
 
@@ -441,7 +441,7 @@ def test_what_nobody_knows_the_state_of_is_not_settled(shop: HubShop) -> None:
     made = proposed(shop)
     close(shop, "dep-1")
     asleep = answer([], 0, headRefOid=made.head, state="ASLEEP")
-    shop.hub.server.faults.add("graphql", asleep, skip=2)
+    shop.hub.server.faults.add("graphql", asleep, skip=1)
     result = synced(shop)
     assert (result.packages, shop.refs()[BRANCH]) == ((), made.head)
     assert result.notes[0].endswith("the pull request of first is ASLEEP, which nobody knows here")
@@ -462,7 +462,7 @@ def test_requests_of_a_sync_that_finds_nothing_closed(shop: HubShop) -> None:
     proposed(shop)
     since = len(shop.hub.server.requests)
     sync.sync()
-    assert shop.asked(since) == ["graphql", "graphql"]
+    assert shop.asked(since) == ["graphql"]
 
 
 # What a clone checks of it.

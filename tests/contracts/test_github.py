@@ -496,11 +496,13 @@ def test_telling_people_never_fails_a_command(shop: HubShop) -> None:
     person.forge.report(review, lambda: missing)
     state = shop.hub.server.state
     assert (len(state.statuses), len(state.comments)) == (1, 1)
-    person.forge.announce(FIRST, lambda: deployed(shop, Course.SUCCESS, notes="there is no tag"))
+    person.forge.announce(
+        FIRST, lambda: deployed(shop, Course.SUCCESS, notes="there is no tag"), is_new=False
+    )
     assert (len(state.deployments), len(state.releases)) == (1, 0)
     shop.hub.server.faults.add("*", said(401, "Bad credentials"), times=99)
     person.forge.report(review, lambda: replace(missing, comment="none is missing"))
-    person.forge.announce(FIRST, lambda: deployed(shop, Course.FAILURE))
+    person.forge.announce(FIRST, lambda: deployed(shop, Course.FAILURE), is_new=False)
     told = [line for line in person.said if line.startswith("GitHub does not show how first stands: ")]
     assert len(told) == 3
 
@@ -563,10 +565,22 @@ class Story:
         return self.shop.asked(since)
 
 
-@pytest.mark.parametrize("count", [1, 3, 40])
-def test_requests_of_a_release_and_of_a_sync(shop: HubShop, count: int) -> None:
+def forget(person: HubPerson) -> None:
+    """Let a clone remember nothing, as that of a workflow."""
+    for ref in person.clone.git("for-each-ref", "--format=%(refname)", "refs/gitrelease").split():
+        person.clone.git("update-ref", "-d", ref)
+
+
+@pytest.mark.parametrize(("count", "is_fresh"), [(1, True), (3, True), (3, False), (40, True)])
+def test_requests_of_a_release_and_of_a_sync(shop: HubShop, count: int, is_fresh: bool) -> None:
     story = Story(shop=shop)
     shop.person("sync").sync()
+    proposed(shop, "earlier", {"jobs/web/earlier.job.yaml": job_yaml("earlier")})
+    shop.person("dep-1").approve("earlier")
+    shop.person("sync").sync()
+    if is_fresh:
+        forget(shop.person("sync"))
+    proposed(shop, "other", {"jobs/web/other.job.yaml": job_yaml("other")})
     story.submit(count)
     asked = story.counted("dev-1", lambda person: person.release(*story.tasks, name="first"))
     assert len(asked) <= 4, asked

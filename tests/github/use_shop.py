@@ -31,6 +31,9 @@ from tests.github.state import Kind, Repo, Role
 from tests.kit.git import Bench, Clock, Clone
 from tests.kit.shop import FIRST_ITEMS, ROLES, Person, Shop, open_shop
 
+GIT_TRAFFIC = frozenset({"git/refs", "git/fetch", "git/push-refs", "git/push"})
+"""What git itself asks; `git/get-ref` and the like are questions to the API."""
+
 
 def reviewers_of(repo: GitRepo, package: PackageName, commit: CommitId) -> Collection[MemberId]:
     """Give whom the manifest that a commit holds names as reviewers."""
@@ -201,7 +204,7 @@ class HubShop(Shop):
     def asked(self, since: int = 0) -> list[str]:
         """List what GitHub's API was asked, without git."""
         found = [seen.operation or seen.path for seen in self.hub.server.requests[since:]]
-        return [name for name in found if not name.startswith("git/")]
+        return [name for name in found if name not in GIT_TRAFFIC]
 
 
 def open_hub_shop(bench: Bench, hub: Hub, files: Mapping[str, str] | None = None, **settings: Any) -> HubShop:

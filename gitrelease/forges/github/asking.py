@@ -214,17 +214,25 @@ class Asking:
         Strangers can open as many as they like, so what is beyond the first few pages is not given; whoever misses
         one asks for it by itself.
         """
-        return self._pulls(questions.OPEN, {}, doing="list the open pull requests")
+        return self._pulls(questions.OPEN, doing="list the open pull requests")
 
-    def closed(self) -> Iterator[Value]:
-        """Give the pull requests that were closed without being merged, what changed last first."""
-        return self._pulls(questions.CLOSED, {}, doing="list the closed pull requests")
+    def open_and_closed(self) -> tuple[Sequence[Value], Iterator[Value]]:
+        """Name the open pull requests, and those that were closed without being merged, what changed last first.
 
-    def _pulls(self, query: str, more: Mapping[str, str], *, doing: str) -> Iterator[Value]:
+        One answer has how both begin.
+        """
+        told = self._repository(questions.OPEN_AND_CLOSED, {}, doing="list the pull requests")
+        open_, closed = _page_of(told, "open"), _page_of(told, "closed")
+        return (
+            list(self._pulls(questions.MORE_OPEN, open_, doing="list the open pull requests")),
+            self._pulls(questions.MORE_CLOSED, closed, doing="list the closed pull requests"),
+        )
+
+    def _pulls(self, query: str, first: _Page | None = None, *, doing: str) -> Iterator[Value]:
         after: str | None = None
         count, totals = 0, []
-        for _ in range(_MOST_LISTED):
-            page = self._page(query, more, after, doing=doing)
+        for number_ in range(_MOST_LISTED):
+            page = first if number_ == 0 and first is not None else self._page(query, {}, after, doing=doing)
             count += len(page.nodes)
             totals += [] if page.total is None else [page.total]
             yield from page.nodes
@@ -235,15 +243,13 @@ class Asking:
             after = page.after
 
     def _page(self, query: str, more: Mapping[str, str], after: str | None = None, *, doing: str) -> _Page:
-        asked = {"owner": self._client.owner, "name": self._client.name, "after": after, **more}
+        return _page_of(self._repository(query, {**more, "after": after}, doing=doing), "pullRequests")
+
+    def _repository(self, query: str, more: Mapping[str, str | None], *, doing: str) -> Value:
+        asked = {"owner": self._client.owner, "name": self._client.name, **more}
         told = self._client.graphql(query, asked, doing=doing).whole()
         self._client.check_name(text(told, "repository", "nameWithOwner"))
-        page = at(told, "repository", "pullRequests")
-        return _Page(
-            nodes=tuple(node for node in rows(page, "nodes") if node is not None),
-            total=number(page, "totalCount"),
-            after=text(page, "pageInfo", "endCursor") if flag(page, "pageInfo", "hasNextPage") else None,
-        )
+        return at(told, "repository")
 
     def _all(self, node: Value, what: str, query: str, number_: int) -> list[Value]:
         """Read a list of a pull request to its end; one that stays shorter than it says is an error (P30)."""
@@ -392,6 +398,15 @@ def _dismissals(events: Iterable[Value]) -> dict[int, tuple[str, Dismissal]]:
             by = Dismissal(by=graph_account(event, "actor"), at=happened)
             found[id_] = (text(event, "previousReviewState"), by)
     return found
+
+
+def _page_of(repository: Value, name: str) -> _Page:
+    page = at(repository, name)
+    return _Page(
+        nodes=tuple(node for node in rows(page, "nodes") if node is not None),
+        total=number(page, "totalCount"),
+        after=text(page, "pageInfo", "endCursor") if flag(page, "pageInfo", "hasNextPage") else None,
+    )
 
 
 def _closer(events: Iterable[Value]) -> Account:

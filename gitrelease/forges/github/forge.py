@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from gitrelease.core.ledger import ForgeKind
 from gitrelease.core.names import (
@@ -18,6 +17,7 @@ from gitrelease.core.names import (
     manifest_path,
     package_of,
     package_ref,
+    release_tag,
 )
 from gitrelease.core.package import Proposed
 from gitrelease.core.people import Account, Actor, Person
@@ -38,11 +38,11 @@ from gitrelease.forges.github import reporting, saying
 from gitrelease.forges.github.activity import Activity
 from gitrelease.forges.github.asking import Asking, Seen, asked_later, is_quiet
 from gitrelease.forges.github.client import Client, Value
+from gitrelease.forges.github.closed import ClosedPulls, package_at
 from gitrelease.forges.github.doubting import with_doubts
 from gitrelease.forges.github.people import People, member_of
 from gitrelease.forges.github.refusals import HeadMoved, Unreadable
 from gitrelease.forges.github.values import (
-    at,
     commit,
     graph_account,
     moment,
@@ -53,12 +53,6 @@ from gitrelease.forges.github.values import (
 from gitrelease.pen import Pen
 from gitrelease.repo import RefMove, Repo
 
-_ALL_KNOWN = 50
-"""After so many closed packages in a row about which all is known, older ones are not looked at."""
-_MOST_GONE = 10
-"""So many closed packages without a branch are named at a time: each is asked about, and some may be none at all."""
-_OTHERS = 200
-"""After so many closed pull requests that are no packages of ours, older ones are not looked at."""
 _REVOKED = "revoked"
 _STANDING = "standing"
 
@@ -102,14 +96,13 @@ class GithubForge:
         self._people = People(client)
         self._activity = Activity(client, self._people.note)
         self._asking = Asking(client, self._activity)
+        self._closed = ClosedPulls(self._asking, main)
         self._workspace: Workspace | None = None
         """The workspace that was spoken of last: it says which account a member has."""
         self._sought: set[CommitId] = set()
         self._seen: dict[PackageName, Seen] = {}
         self._numbered: dict[PackageName, int] = {}
         self._teams: dict[str, tuple[Account, ...]] = {}
-        self._none_gone: frozenset[PackageName] | None = None
-        """The packages that had branches when no other was found that was closed; while those do, none is."""
 
     @property
     def kind(self) -> ForgeKind:
@@ -196,7 +189,7 @@ class GithubForge:
         for node in self._asking.open():
             if not missing:
                 break
-            name = _package_of(node)
+            name = package_at(node)
             if name is None or name not in heads:
                 continue
             if text(node, "baseRefName") == main:
@@ -225,33 +218,7 @@ class GithubForge:
 
     def closed(self, is_over: Callable[[PackageName], bool]) -> Sequence[PackageName]:
         """Name the packages with a branch and no open pull request, and those of closed ones without a branch."""
-        heads = self._heads().keys()
-        is_open = {_package_of(node) for node in self._asking.open()} if heads else set()
-        found = [name for name in sorted(heads) if name not in is_open]
-        if self._none_gone == heads:
-            return found
-        gone = list(islice(dict.fromkeys(self._gone(heads, is_over)), _MOST_GONE))
-        self._none_gone = frozenset(heads) if not gone else None
-        return [*found, *gone]
-
-    def _gone(
-        self, heads: Collection[PackageName], is_over: Callable[[PackageName], bool]
-    ) -> Iterator[PackageName]:
-        main = self._main()
-        known = others = 0
-        for node in self._asking.closed():
-            name = _package_of(node)
-            if (
-                name is None or text(node, "baseRefName") != main
-            ):  # anybody can open and close those of a fork
-                others += 1
-            elif name in heads or is_over(name):
-                known += 1
-            else:
-                known = 0
-                yield name
-            if known == _ALL_KNOWN or others == _OTHERS:
-                return
+        return self._closed.packages(self._heads().keys(), is_over)
 
     def _read_cheaply(self, name: PackageName, node: Value, head: CommitId, main: str) -> Seen:
         """Read a pull request without asking who pushed its branch, where there was one push as far as one can see.
@@ -471,14 +438,23 @@ class GithubForge:
 
         self._anyway(tell, of=review.package)
 
-    def announce(self, package: PackageName, announcement: Callable[[], Announcement]) -> bool:
+    def announce(
+        self, package: PackageName, announcement: Callable[[], Announcement], *, is_new: bool
+    ) -> bool:
         """Show what became of a release: a deployment with its status and, where there is a tag, notes for it."""
 
         def tell() -> None:
             told = announcement()
-            is_new = reporting.set_deployment(self._client, told)
+            is_first = reporting.set_deployment(self._client, told, is_new=is_new)
             if told.notes is not None:
-                reporting.set_release(self._client, package, title=told.title, body=told.notes, is_new=is_new)
+                reporting.set_release(
+                    self._client,
+                    package,
+                    title=told.title,
+                    body=told.notes,
+                    is_new=is_first,
+                    has_tag=is_new and self._repo.has_tag(release_tag(package)),
+                )
 
         return self._anyway(tell, of=package)
 
@@ -538,9 +514,3 @@ class GithubForge:
                 self._say(f"the account {account} is gone, and is not asked to review")
         logins = list(known.values())
         saying.request_reviews(self._client, number_, logins, self._say)
-
-
-def _package_of(node: Value) -> PackageName | None:
-    """Say of which package a pull request may be the review; one from a fork is of none."""
-    ref = RefName(HEADS + text(node, "headRefName"))
-    return package_of(ref) if at(node, "isCrossRepository") is False else None

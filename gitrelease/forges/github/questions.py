@@ -70,16 +70,29 @@ query($owner: String!, $name: String!, $after: String) {{
 }}{_pull(50)}"""
 """All open pull requests, fifty in one answer."""
 
-CLOSED = f"""
-query($owner: String!, $name: String!, $after: String) {{
+_NAMES = f"{{ {_PAGED} nodes {{ isCrossRepository baseRefName headRefName }} }}"
+_ALL_OPEN = f"states: [OPEN], first: 100, {_NEWEST}"
+_ALL_CLOSED = "states: [CLOSED], first: 100, orderBy: {field: UPDATED_AT, direction: DESC}"
+
+OPEN_AND_CLOSED = f"""
+query($owner: String!, $name: String!) {{
   {_OF_REPOSITORY} {{
     nameWithOwner
-    pullRequests(
-      states: [CLOSED], first: 100, after: $after, orderBy: {{field: UPDATED_AT, direction: DESC}}
-    ) {{ {_PAGED} nodes {{ isCrossRepository baseRefName headRefName }} }}
+    open: pullRequests({_ALL_OPEN}) {_NAMES}
+    closed: pullRequests({_ALL_CLOSED}) {_NAMES}
   }}
 }}"""
-"""What was closed without being merged, the last change first."""
+"""The names of what is open, and of what was closed without being merged, the last change first: how both begin."""
+
+MORE_OPEN = f"""
+query($owner: String!, $name: String!, $after: String) {{
+  {_OF_REPOSITORY} {{ nameWithOwner pullRequests({_ALL_OPEN}, after: $after) {_NAMES} }}
+}}"""
+
+MORE_CLOSED = f"""
+query($owner: String!, $name: String!, $after: String) {{
+  {_OF_REPOSITORY} {{ nameWithOwner pullRequests({_ALL_CLOSED}, after: $after) {_NAMES} }}
+}}"""
 
 MORE_REVIEWS = f"""
 query($owner: String!, $name: String!, $number: Int!, $after: String) {{

@@ -60,14 +60,19 @@ def _says(there: Value, wanted: dict[str, str]) -> bool:
     return all(text(there, name) == value for name, value in wanted.items())
 
 
-def set_deployment(client: Client, told: Announcement) -> bool:
+def set_deployment(client: Client, told: Announcement, *, is_new: bool = False) -> bool:
     """Say that production was given a package, and how that went; give whether nobody had said that it was.
 
     GitHub would merge the main branch into what is deployed, and wait for every check, unless it is told not to.
+
+    Args:
+        client: the door to GitHub.
+        told: what to say.
+        is_new: whether it happened just now, so that it is not looked for before.
     """
     doing = f"announce the deployment of {told.package}"
     payload = {"package": told.package, "digest": digest_of(told)}
-    known = find_deployment(client, told)
+    known = None if is_new else find_deployment(client, told)
     is_new = known is None
     if known is None:
         sent = {
@@ -136,16 +141,32 @@ def _find_course(client: Client, id_: int, told: Announcement, *, doing: str) ->
     return last if last is not None and _says(last, _course(told)) else None
 
 
-def set_release(client: Client, package: PackageName, *, title: str, body: str, is_new: bool = True) -> None:
+def set_release(
+    client: Client,
+    package: PackageName,
+    *,
+    title: str,
+    body: str,
+    is_new: bool = True,
+    has_tag: bool = False,
+) -> None:
     """Publish notes for the tag of a release; without the tag there is nothing to publish.
 
-    Where notes may be there already, they are looked for before. GitHub would make the tag itself where it is missing,
-    on whatever the main branch holds. That tag is sync's alone, so it is looked for before, too.
+    GitHub would make the tag itself where it is missing, on whatever the main branch holds. That tag is sync's alone.
+
+    Args:
+        client: the door to GitHub.
+        package: what was released.
+        title: the heading of the notes.
+        body: the notes, as Markdown.
+        is_new: whether nobody can have published them before, so that they need not be looked for.
+        has_tag: whether the tag was seen there a moment ago, so that it need not be looked for.
     """
     tag = release_tag(package).removeprefix("refs/tags/")
     doing = f"publish the notes of {tag}"
     wanted = _notes(title, body)
-    client.get(client.repo(f"git/ref/tags/{tag}"), doing=f"look for the tag {tag}")
+    if not has_tag:
+        client.get(client.repo(f"git/ref/tags/{tag}"), doing=f"look for the tag {tag}")
 
     def send() -> Value:
         try:
