@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from gitrelease.core.content import Difference, Held
 from gitrelease.core.ledger import Event, Evidence, ForgeKind, Founding, Receipt, does_not_follow
 from gitrelease.core.names import (
     LEDGER,
     WORKSPACE_PATH,
+    BlobId,
     CommitId,
     ItemKey,
     PackageName,
@@ -25,7 +25,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Manifest
 from gitrelease.core.people import Actor
-from gitrelease.core.pull_request import Recorded, parse_pull_request, review_of
+from gitrelease.core.pull_request import PullRequest, Recorded, parse_pull_request, review_of
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
@@ -417,7 +417,12 @@ class _Player:
         if (pull.package, pull.head) != (package, evidence.head):
             raise GitReleaseError(f"keeps the record of {pull.package} at {pull.head:.7}")
         workspace = ground.workspace.with_teams(pull.teams)
-        review = review_of(pull, workspace, main=ground.main, content=partial(content_of, self.repo))
+        kept = self._kept(evidence, pull)
+
+        def content(package: PackageName, commit: CommitId) -> BlobId | None:
+            return content_of(self.repo, package, commit) if commit in kept else None
+
+        review = review_of(pull, workspace, main=ground.main, content=content)
         return judge_merged(
             self.repo,
             Recorded(pull=pull),
@@ -426,6 +431,16 @@ class _Player:
             review=review,
             merge=evidence.main_after,
         )
+
+    def _kept(self, evidence: Evidence, pull: PullRequest) -> set[CommitId]:
+        """Say what a receipt keeps of what the branch held: what else a clone has, others lack.
+
+        What sync could not have when it judged counted for nothing, and whoever made it has it all the same.
+        """
+        kept = {evidence.head, *evidence.earlier}
+        others = {push.after for push in pull.pushes if push.after is not None} - kept
+        here = {commit for commit in others if self.repo.exists(commit)}
+        return kept | (here - self.repo.outside(here, evidence.head))
 
     def _check_verdict(self, judged: Judged, evidence: Evidence) -> bool:
         """Compare what a receipt says was approved with what `evaluate` says of the same evidence."""

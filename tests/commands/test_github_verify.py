@@ -94,6 +94,26 @@ def test_what_was_approved_and_rebased_is_kept_with_what_was_approved(shop: HubS
     assert (result.broken, result.checked.packages, asked) == ((), 1, [])
 
 
+def test_what_sync_could_not_have_counts_nowhere_also_where_it_is(shop: HubShop) -> None:
+    """GitHub drops what no branch leads to some day; whoever made it has it in their clone."""
+    first = proposed(shop)
+    shop.hub.review(pull(shop), "dep-1")
+    dev = shop.person("dev-1").clone
+    dev.git("checkout", "--quiet", "--force", "--detach", first.head)
+    dev.git("commit", "--quiet", "--amend", "--message", "the same once more")
+    dev.push("HEAD:refs/heads/package/first", force=True)
+    for ref in [ref for ref in shop.refs() if ref.startswith("refs/pull/")]:
+        shop.server.git("update-ref", "-d", ref)
+    shop.server.git("gc", "--quiet", "--prune=now")
+    shop.hub.review(pull(shop), "dep-2")
+    merge(shop, pull(shop).head_sha)
+    (made,) = shop.person("sync").sync().packages
+    developer = shop.fresh("dev-1")
+    developer.repo.fetch(main=None)
+    assert developer.repo.exists(first.head)
+    assert (str(made.status), verify(developer.desk).broken) == ("successful", ())
+
+
 @pytest.mark.long
 def test_after_sync_nobody_has_to_be_asked(shop: HubShop) -> None:
     made = proposed(shop)
