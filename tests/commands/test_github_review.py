@@ -102,6 +102,10 @@ def test_p5_a_no_stays_when_another_pull_request_takes_the_place_of_its_own(
     assert status() == "changes-requested"
     shop.hub.review(pull(shop, 2), "dep-1")
     assert status() == "approved"
+    shop.hub.review(pull(shop), "dep-1", "REQUEST_CHANGES")
+    shop.hub.review(pull(shop), "dep-1")
+    # A yes to what leads elsewhere is none to what leads to the main branch.
+    assert status() == ("approved" if is_closed else "changes-requested")
 
 
 def test_p1_who_approves_an_old_page_did_not_approve_what_the_branch_holds(shop: HubShop) -> None:

@@ -99,7 +99,7 @@ class Asking:
             return None
         seen = self.read(package, chosen, main=main)
         others = [node for node in ours if node is not chosen]
-        refused = list(self._refused_elsewhere(others, merged_at=seen.merged_at))
+        refused = list(self._refused_elsewhere(others, main=main, merged_at=seen.merged_at))
         remarks = sorted((*seen.pull.remarks, *(remark for _, remark in refused)), key=lambda one: one.at)
         return replace(
             seen,
@@ -108,11 +108,12 @@ class Asking:
         )
 
     def _refused_elsewhere(
-        self, others: Iterable[Value], *, merged_at: datetime | None
+        self, others: Iterable[Value], *, main: str, merged_at: datetime | None
     ) -> Iterator[tuple[int, Remark]]:
         """Give where people asked for changes last in other pull requests of the same branch.
 
         A pull request can be closed, or sent elsewhere, and another one opened; whoever asked for changes still does.
+        That it may go elsewhere takes back no word of the main branch.
         """
         for node in others:
             number_, opened_at = number(node, "number"), moment(node, "createdAt")
@@ -122,8 +123,13 @@ class Asking:
                 )
             if merged_at is not None and opened_at > merged_at:
                 continue
-            remarks = self._remarks(node, number_, self._events(node, number_), ())
-            last = {remark.by.id: remark for remark in sorted(remarks, key=lambda one: one.at)}
+            events = self._events(node, number_)
+            is_to_main, moved = text(node, "baseRefName") == main, _retargeted(events)
+            last = {
+                remark.by.id: remark
+                for remark in sorted(self._remarks(node, number_, events, ()), key=lambda one: one.at)
+                if remark.say is Say.REJECT or (is_to_main and not any(when >= remark.at for when in moved))
+            }
             yield from ((number_, remark) for remark in last.values() if remark.say is Say.REJECT)
 
     def _ours(self, name: str, *, doing: str) -> Iterator[int]:
@@ -196,7 +202,7 @@ class Asking:
             opened_at=opened_at,
             pushes=pushes,
             remarks=_doubted_before(list(self._remarks(node, number_, events, pushes))),
-            retargeted=tuple(sorted(when for kind in _RETARGETED for when in _times(events, kind))),
+            retargeted=_retargeted(events),
             closed_by=_closer(events) if state == "CLOSED" and merged_at is None else None,
             merged_as=self._merged_as(node, merged_at, main=main),
         )
@@ -387,6 +393,10 @@ def _times(events: Iterable[Value], kind: str) -> Iterator[datetime]:
         if happened is None:
             raise Unreadable(f"GitHub tells of a {kind} without saying when")
         yield happened
+
+
+def _retargeted(events: Sequence[Value]) -> tuple[datetime, ...]:
+    return tuple(sorted(when for kind in _RETARGETED for when in _times(events, kind)))
 
 
 def _dismissals(events: Iterable[Value]) -> dict[int, tuple[str, Dismissal]]:
