@@ -164,6 +164,17 @@ def test_p29_a_shallow_clone_is_refused(ann: Clone, bench: Bench, server: Clone)
     assert "unshallow" in (caught.value.hint or "")
 
 
+def test_p29_a_partial_clone_is_refused(ann: Clone, bench: Bench, server: Clone) -> None:
+    ann.commit({"x": "x"})
+    ann.push("main")
+    server.git("config", "uploadpack.allowFilter", "true")
+    bare = ("--bare", "--filter=tree:0", f"file://{server.path}", "partial")
+    Clone(path=bench.folder, environ=bench.environ, clock=bench.clock).git("clone", "--quiet", *bare)
+    with pytest.raises(NotARepository, match="partial") as caught:
+        Repo.discover(bench.folder / "partial", remote="origin", environ=bench.environ)
+    assert "without --filter" in (caught.value.hint or "")
+
+
 def test_objects_named_by_sha256_are_refused(bench: Bench) -> None:
     (bench.folder / "long").mkdir()
     long = Clone(path=bench.folder / "long", environ=bench.environ, clock=bench.clock)

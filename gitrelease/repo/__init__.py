@@ -131,8 +131,8 @@ class Repo(Fetching, Signing, Worktree):
         """Open the repository around a folder.
 
         `quarantine` is for the hooks of a server, where a push is not yet part of the repository;
-        `prompt` lets git ask for a password. A shallow clone is refused: it does not hold the past that
-        decisions are made from (pitfall P29).
+        `prompt` lets git ask for a password. A shallow or partial clone is refused: it does not hold the past
+        that decisions are made from (pitfall P29).
         """
         git = Git(environ=environ, quarantine=quarantine, prompt=prompt)
         git.check_version()
@@ -161,6 +161,7 @@ class Repo(Fetching, Signing, Worktree):
                 "this clone is shallow: it does not hold the history that decisions are made from",
                 hint="run git fetch --unshallow; in a CI job, check out with fetch-depth: 0",
             )
+        _refuse_partial(git, start, Path(common_dir))
         worktree = None
         if inside == "true":
             top = git.run(
@@ -241,6 +242,26 @@ class Repo(Fetching, Signing, Worktree):
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _refuse_partial(git: Git, start: Path, common_dir: Path) -> None:
+    """Refuse a clone that leaves to its remote what it did not want; what is missing here looks like damage."""
+    if next((common_dir / "objects" / "pack").glob("*.promisor"), None) is None:
+        return
+    ran = git.run(
+        "config",
+        "--local",
+        "--type=bool",
+        "--get-regexp",
+        r"^remote\..*\.promisor$",
+        cwd=start,
+        accept=(0, 1),
+    )
+    if b" true\n" in ran.out:
+        raise NotARepository(
+            "this clone is partial: it does not hold all files that decisions are made from",
+            hint="clone again without --filter",
+        )
 
 
 def _opened(
