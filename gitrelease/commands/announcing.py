@@ -42,8 +42,8 @@ class _Past:
 def announce(desk: Desk, done: Collection[PackageName]) -> None:
     """Show what became of packages since it was shown last.
 
-    A clone that remembers nothing, as that of a workflow, looks for the last package that was finished before this
-    work and is shown: a runner that died may have left all that came after it. What was finished just now is not looked
+    A clone that remembers nothing, as that of a workflow, looks for a package that was finished before this work and
+    is shown: a runner that died may have left all that came after it. What was finished just now is not looked
     for, which saves the questions; two runners at the same moment may then show a deployment twice.
 
     Args:
@@ -72,13 +72,18 @@ def _shown_up_to(desk: Desk, ledger: Ledger, done: Collection[PackageName]) -> C
     known = desk.repo.known_good(ANNOUNCED)
     if known is not None and desk.repo.is_first_parent(known, ledger.tip):
         return known
-    sought = 0
+    sought, asked = 0, 1
     for heading in ledger.repo.headings(ledger.tip):
         event, _, name = heading.subject.partition(" package ")
         if event not in {Event.FINISHED, Event.REFUSED} or not name or name in done:
             continue
         sought += 1
-        if sought > _MOST or _is_shown(desk, ledger, PackageName(name)):
+        # Twice as far each time: where nobody lets a runner show anything, none of all that is shown.
+        if sought == asked:
+            asked *= 2
+            if _is_shown(desk, ledger, PackageName(name)):
+                return heading.id
+        if sought > _MOST:
             return heading.id
     return ledger.root
 

@@ -97,6 +97,10 @@ def test_what_nobody_lets_it_tell_costs_little_and_is_told_once_it_may(shop: Hub
     sync.sync()
     assert shop.asked(since).count("repos/create-deployment") == 2
     assert len(sync.said) == 2
+    # A clone that remembers nothing does not ask of each whether it is shown.
+    since = len(shop.hub.server.requests)
+    shop.fresh("sync-2").sync()
+    assert shop.asked(since).count("repos/get-release-by-tag") == 2
     shop.hub.server.faults.clear()
     # A clone that remembers nothing finds all that is not shown.
     shop.fresh("sync-2").sync()
