@@ -123,3 +123,16 @@ def test_what_nobody_lets_it_tell_costs_little_and_is_told_once_it_may(shop: Hub
     since = len(shop.hub.server.requests)
     shop.fresh("sync").sync()
     assert not [operation for operation in shop.asked(since) if operation.startswith("repos/")]
+
+
+def test_releases_without_a_tag_keep_no_other_from_being_told(shop: HubShop) -> None:
+    release(shop, "second")
+    shop.fresh("sync").sync()
+    for name in ("first", "second"):
+        shop.server.git("tag", "--delete", f"release/{name}")
+    shop.hub.server.state.releases.clear()
+    release(shop, "third")
+    runner = shop.fresh("sync-2")
+    runner.sync()
+    assert (told(shop)[0][-1], told(shop)[2]) == ("package third", ["release/third"])
+    assert "GitHub shows no notes of first: there is no tag release/first to publish notes for" in runner.said

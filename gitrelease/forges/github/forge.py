@@ -446,7 +446,9 @@ class GithubForge:
         def tell() -> None:
             told = announcement()
             is_first = reporting.set_deployment(self._client, told, is_new=is_new)
-            if told.notes is not None:
+            if told.notes is None:
+                return
+            try:
                 reporting.set_release(
                     self._client,
                     package,
@@ -455,6 +457,8 @@ class GithubForge:
                     is_new=is_first,
                     has_tag=is_new and self._repo.has_tag(release_tag(package)),
                 )
+            except reporting.TagGone as gone:  # trying again would not mend it, and newer releases wait
+                self._say(f"GitHub shows no notes of {package}: {gone.message}")
 
         return self._anyway(tell, of=package)
 

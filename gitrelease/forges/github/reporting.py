@@ -22,6 +22,12 @@ _DESCRIPTION = 140
 _INACTIVE = "inactive"
 
 
+class TagGone(NotFound):
+    """Somebody deleted the tag of a release: `verify` says so, and there is nothing to publish notes for."""
+
+    code = "tag-gone"
+
+
 def set_statuses(client: Client, head: CommitId, told: Sequence[StatusWords]) -> None:
     """Say how a commit stands, each under its context, unless that was the last word already."""
     doing = f"say how {head:.7} stands"
@@ -161,12 +167,18 @@ def set_release(
         body: the notes, as Markdown.
         is_new: whether nobody can have published them before, so that they need not be looked for.
         has_tag: whether the tag was seen there a moment ago, so that it need not be looked for.
+
+    Raises:
+        TagGone: it is not there.
     """
     tag = release_tag(package).removeprefix("refs/tags/")
     doing = f"publish the notes of {tag}"
     wanted = _notes(title, body)
     if not has_tag:
-        client.get(client.repo(f"git/ref/tags/{tag}"), doing=f"look for the tag {tag}")
+        try:
+            client.get(client.repo(f"git/ref/tags/{tag}"), doing=f"look for the tag {tag}")
+        except NotFound as gone:
+            raise TagGone(f"there is no tag {tag} to publish notes for") from gone
 
     def send() -> Value:
         try:
