@@ -106,6 +106,8 @@ def test_p5_a_no_stays_when_another_pull_request_takes_the_place_of_its_own(
     shop.hub.review(pull(shop), "dep-1")
     # A yes to what leads elsewhere is none to what leads to the main branch.
     assert status() == ("approved" if is_closed else "changes-requested")
+    withdraw(dep.desk, FIRST)
+    assert status() == "approved"
 
 
 def test_p1_who_approves_an_old_page_did_not_approve_what_the_branch_holds(shop: HubShop) -> None:

@@ -178,7 +178,7 @@ def give_review(
     void: int | None = None
 
     def find() -> Value | None:
-        last = _own_last(client, number_, who)
+        last = next(reversed(_own(client, number_, who)), None)
         same = (text(last, "state"), commit(last, "commit_id")) == (_STATES[say], head)
         return last if same and number(last, "id") != void else None
 
@@ -199,26 +199,30 @@ def give_review(
 
 
 def withdraw_review(client: Client, number_: int, *, who: int, body: str) -> None:
-    """Take back what somebody said last; nothing if there is nothing."""
+    """Take back what somebody said last, and their last no, which stands where a later yes counts for nothing."""
     doing = f"take a review of pull request {number_} back"
+    own = _own(client, number_, who)
+    noes = [review for review in own if text(review, "state") == _STATES[Say.REJECT]]
+    said = [review for review in own[-1:] if text(review, "state") in _STATES.values()]
+    for id_ in dict.fromkeys(number(review, "id") or 0 for review in (*said, *noes[-1:])):
+        _dismiss(client, number_, id_, body=body, doing=doing)
 
-    def dismissed(id_: int) -> Value | None:
-        there = client.get(client.repo(f"pulls/{number_}/reviews/{id_}"), doing=doing)
+
+def _dismiss(client: Client, number_: int, id_: int, *, body: str, doing: str) -> None:
+    path = client.repo(f"pulls/{number_}/reviews/{id_}")
+
+    def dismissed() -> Value | None:
+        there = client.get(path, doing=doing)
         return there if text(there, "state") == "DISMISSED" else None
 
-    last = _own_last(client, number_, who)
-    if last is None or text(last, "state") not in _STATES.values():
-        return
-    id_ = number(last, "id") or 0
-    path = client.repo(f"pulls/{number_}/reviews/{id_}/dismissals")
     sent = {"message": shortened(body or "withdrawn", BODY_LIMIT), "event": "DISMISS"}
-    once(lambda: client.put(path, sent, doing=doing), lambda: dismissed(id_))
+    once(lambda: client.put(f"{path}/dismissals", sent, doing=doing), dismissed)
 
 
-def _own_last(client: Client, number_: int, who: int) -> Value | None:
-    """Give the last review of somebody that says anything."""
+def _own(client: Client, number_: int, who: int) -> list[Value]:
+    """Give the reviews of somebody that say anything."""
     path = client.repo(f"pulls/{number_}/reviews")
-    own = [
+    return [
         review
         for page in client.pages(path, doing=f"read the reviews of pull request {number_}")
         for review in page
@@ -226,7 +230,6 @@ def _own_last(client: Client, number_: int, who: int) -> Value | None:
         and text(review, "state") in {*_STATES.values(), "DISMISSED"}
         and moment(review, "submitted_at") is not None
     ]
-    return own[-1] if own else None
 
 
 # Comments: one for each purpose, found again by who wrote it and by its first line.
