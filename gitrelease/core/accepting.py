@@ -195,7 +195,7 @@ class GoneFacts:
     """What is known of a task, a package or a review whose branch is to go."""
 
     is_kept: bool
-    """Whether the archive has it, as it will be after the push."""
+    """Whether an entry of the archive, as it will be after the push, settles it."""
     how: str
     """The command that takes it back."""
     still_reviews: bool = False
@@ -207,7 +207,7 @@ def gone_findings(move: Move, facts: GoneFacts) -> list[Finding]:
     if facts.still_reviews:
         return [finding(move, "still-open", "the package that it is about is still open", f"`{facts.how}`")]
     if not facts.is_kept:
-        message = "it is in no archive, so it would be lost"
+        message = "no entry of the archive settles it, so it would be lost"
         return [finding(move, "not-archived", message, f"`{facts.how}` archives it and removes the branch")]
     return []
 

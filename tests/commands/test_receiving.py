@@ -225,7 +225,7 @@ def test_a_task_is_never_moved_and_goes_only_into_the_archive(guarded: Shop) -> 
     shown = refused(guarded, "dev-1", "--force", "origin", f"{other}:refs/heads/submit/job/orders/v2")
     assert "a submitted version is never moved" in shown
     shown = refused(guarded, "dev-1", "origin", ":refs/heads/submit/job/orders/v2")
-    assert "it is in no archive, so it would be lost" in shown
+    assert "no entry of the archive settles it, so it would be lost" in shown
     assert "`gitrelease task revoke job/orders/v2`" in shown
 
 
@@ -297,7 +297,7 @@ def test_a_package_belongs_to_who_made_it(guarded: Shop) -> None:
     shown = refused(guarded, "dep-1", "--force", "origin", f"{mine}:refs/heads/package/{name}")
     assert "the branch is dev-1's, and nobody else moves it" in shown
     shown = refused(guarded, "dev-2", "origin", f":refs/heads/package/{name}")
-    assert "it is in no archive" in shown
+    assert "no entry of the archive settles it" in shown
     same = amend(guarded.person("dev-1"), f"package/{name}", {})
     assert guarded.refs()[f"refs/heads/package/{name}"] == same
 
@@ -443,6 +443,31 @@ def test_only_who_may_takes_something_back(guarded: Shop) -> None:
     assert guarded.refs() == before
     _settle(guarded.person("dep-1"), _entry(guarded, "dep-1", Settlement.REVOKED), "job/orders/v2")
     assert "refs/heads/submit/job/orders/v2" not in guarded.refs()
+
+
+def test_nobody_takes_away_what_is_others_by_keeping_it_with_something_else(guarded: Shop) -> None:
+    """An entry keeps more than it settles, and an opinion what it is about; neither is a word of who may say so."""
+    victim = package(guarded)
+    dev = guarded.person("dev-2")
+    dev.write(refunds())
+    dev.submit("refunds")
+    task, head = (
+        guarded.refs()["refs/heads/submit/job/orders/v2"],
+        guarded.refs()[f"refs/heads/package/{victim}"],
+    )
+    own = _entry(guarded, "dev-2", Settlement.REVOKED, "job/refunds/v1")
+    before = guarded.refs()
+    for more in ({"earlier": (head, task)}, {"head": head}, {"log": head}):
+        moves = [RefMove(ref=package_ref(package_name(victim)), new=None, expected=head)]
+        if "earlier" in more:
+            moves.append(RefMove(ref=task_ref(task_id("job/orders/v2")), new=None, expected=task))
+        now = dev.desk.look()
+        made = now.archive.extended(dev.desk.pen, replace(own, **more))
+        moves.append(RefMove(ref=ARCHIVE, new=made, expected=now.archive.tip))
+        moves.append(RefMove(ref=task_ref(task_id("job/refunds/v1")), new=None, expected=own.heads[0]))
+        with pytest.raises(PushDeclined, match="no entry of the archive settles it"):
+            dev.desk.repo.push(moves)
+    assert guarded.refs() == before
 
 
 def test_an_open_package_keeps_its_tasks(guarded: Shop) -> None:
