@@ -134,10 +134,10 @@ class Settlements:
             files[path] = None
             data = self.repo.content(commit.tree, path)
             summary = None if data is None else read_summary(data, of=path)
-            if summary is None or (summary.name, str(summary.status)) != (
-                entry.package,
-                str(entry.settlement),
-            ):
+            # What was settled before stays as it was, and a copy of it in other letters has no other word than that.
+            is_kept = data == self.repo.content(before.tree, path)
+            names = {entry.package, *([summary.name] if summary is not None and is_kept else [])}
+            if summary is None or summary.name not in names or str(summary.status) != str(entry.settlement):
                 raise GitReleaseError(f"it keeps no word on {entry.package}, which was {entry.settlement}")
         return files
 

@@ -342,22 +342,23 @@ def test_what_strangers_close_hides_nothing(shop: HubShop) -> None:
     assert kept(shop, made.head)
 
 
+def push_copy(shop: HubShop, made: Proposed, who: str, name: str) -> None:
+    """Push a package once more, under its name in other letters."""
+    text = shop.server.git("show", f"{made.head}:{made.manifest.path}")
+    copy = text.replace("name: first", f"name: {name}").replace("applicant: dev-1", f"applicant: {who}")
+    shop.hub.push(shop.repo, who, f"package/{name}", {manifest_path(package_name(name)): copy})
+
+
 def test_a_closed_copy_in_other_letters_ends_no_package(shop: HubShop) -> None:
     """Names are used once, however they are spelled, and anybody who may write can push and close a copy."""
     made = proposed(shop)
-    text = shop.server.git("show", f"{made.head}:{made.manifest.path}")
-
-    def push_copy(who: str, name: str) -> None:
-        copy = text.replace("name: first", f"name: {name}").replace("applicant: dev-1", f"applicant: {who}")
-        shop.hub.push(shop.repo, who, f"package/{name}", {manifest_path(package_name(name)): copy})
-
-    push_copy("stranger", "FIRST")
+    push_copy(shop, made, "stranger", "FIRST")
     close(shop, "stranger", shop.hub.open(shop.repo, "stranger", "package/FIRST").number)
     assert synced(shop).packages == ()
     drop_branch(shop, "stranger", "refs/heads/package/FIRST")
     shop.hub.review(pull(shop), "dep-1")
     assert shop.fresh("adm-1").gate("first").merge is not None
-    push_copy("dev-2", "First")  # who may release; but what is merged goes on
+    push_copy(shop, made, "dev-2", "First")  # who may release; but what is merged goes on
     with pytest.raises(Refused, match="First is the name of another package in other letters"):
         shop.person("dev-2").revoke("First")
     close(shop, "dev-2", shop.hub.open(shop.repo, "dev-2", "package/First").number)
@@ -365,6 +366,20 @@ def test_a_closed_copy_in_other_letters_ends_no_package(shop: HubShop) -> None:
         shop.fresh("adm-1").gate("First")
     assert outcomes(synced(shop)) == [("first", "successful", ())]
     assert [(entry.package, entry.settlement) for entry in settled(shop)] == [("first", Settlement.RELEASED)]
+    assert is_whole(shop)
+
+
+def test_a_closed_copy_of_what_was_settled_breaks_nothing(shop: HubShop) -> None:
+    made = proposed(shop)
+    close(shop, "dep-1")
+    synced(shop)
+    push_copy(shop, made, "stranger", "FIRST")
+    close(shop, "stranger", shop.hub.open(shop.repo, "stranger", "package/FIRST").number)
+    assert synced(shop).notes == ()
+    assert [(entry.package, entry.settlement) for entry in settled(shop)] == [
+        ("first", Settlement.REJECTED),
+        ("FIRST", Settlement.REJECTED),
+    ]
     assert is_whole(shop)
 
 
