@@ -161,12 +161,14 @@ def _close(desk: Desk, package: PackageName, say: Say, message: str) -> Said:
     said = _say(desk, now, judged, who, say, message)
     review = desk.forge.find(package, now.workspace) or judged.review
     closed = judge_branch(desk.repo, desk.forge, now.ground, review)
-    status = Status.REJECTED if say is Say.REJECT else Status.REVOKED
-    outcome = replace(summarize(desk, now, closed), status=status, missing=())
+    # What comes back of a package that was settled before is put away again, and the word on it stays.
+    known = now.archive.outcome(package)
+    status = Status(str(settlement)) if known is None else known.status
+    outcome = known or replace(summarize(desk, now, closed), status=status, missing=())
     entry = ArchiveEntry(
         by=who,
         package=package,
-        settlement=settlement,
+        settlement=Settlement(str(status)),
         head=review.head,
         log=review.log,
         message=message,

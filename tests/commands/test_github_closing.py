@@ -376,10 +376,15 @@ def test_a_closed_copy_of_what_was_settled_breaks_nothing(shop: HubShop) -> None
     push_copy(shop, made, "stranger", "FIRST")
     close(shop, "stranger", shop.hub.open(shop.repo, "stranger", "package/FIRST").number)
     assert synced(shop).notes == ()
+    push_copy(shop, made, "dev-2", "First")
+    shop.hub.open(shop.repo, "dev-2", "package/First")
+    shop.fresh("dev-2").revoke("First")
     assert [(entry.package, entry.settlement) for entry in settled(shop)] == [
         ("first", Settlement.REJECTED),
         ("FIRST", Settlement.REJECTED),
+        ("First", Settlement.REJECTED),
     ]
+    assert view_package(shop.fresh("view-1").desk, FIRST).status == "rejected"
     assert is_whole(shop)
 
 
