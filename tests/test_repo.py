@@ -695,6 +695,25 @@ def test_files_and_folders_do_not_replace_each_other(repo: Repo) -> None:
     assert repo.write_tree(base, {"file/below": None}) == base
 
 
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_folder_without_any_file_is_in_nobodys_way(repo: Repo, ann: Clone, depth: int) -> None:
+    """git writes none, and no difference tells of one; who makes it by hand would keep a file from its place."""
+    void = ann.git("hash-object", "-w", "-t", "tree", "/dev/null")
+    for _ in range(depth):
+        void = ann.raw_tree([("40000", void, b"below")])
+    blob = repo.write_blob(b"x")
+    base = TreeId(ann.raw_tree([("40000", void, b"a"), ("100644", blob, b"b")]))
+    assert (repo.content(base, "a"), repo.contents(base, ["a"]), repo.tree_entry(base, "a")) == (
+        None,
+        {},
+        None,
+    )
+    assert repo.write_tree(base, {"a": blob}) == repo.write_tree(None, {"a": blob, "b": blob})
+    ours = repo.write_commit(tree=base, parents=[head(ann)], message="", author=ANN, when=NOON, sign=False)
+    theirs = write(repo, head(ann), files={"a": "x"})
+    assert isinstance(repo.merge_trees(ours, theirs), str)
+
+
 @pytest.mark.parametrize(
     "path",
     [

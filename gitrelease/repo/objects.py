@@ -18,6 +18,7 @@ from gitrelease.repo.values import (
     BadObject,
     Commit,
     Entry,
+    EntryKind,
     GitFailed,
     Identity,
     Tag,
@@ -214,7 +215,7 @@ class Objects(Git):
         return self.entries(treeish, [path]).get(path)
 
     def entries(self, treeish: str, paths: Iterable[str]) -> dict[str, Entry]:
-        """Say what a tree holds at many paths; what it does not hold is left out."""
+        """Say what a tree holds at many paths; what it does not hold is left out, and folders without any file are."""
         root = self.tree_of(treeish)
         told = {path: self._lines.tell(root, path) for path in paths}
         ways = [(tree, path) for path, (tree, _) in told.items() if tree is not None]
@@ -222,7 +223,23 @@ class Objects(Git):
             self._open_folders(ways)
         found = {path: entry for path, (_, entry) in told.items()}
         found.update((path, self._walk(tree, path)) for tree, path in ways)
-        return {path: entry for path, entry in found.items() if entry is not None}
+        return {
+            path: entry
+            for path, entry in found.items()
+            if entry is not None and not (entry.kind is EntryKind.TREE and self.is_void(entry.id))
+        }
+
+    def is_void(self, tree: str) -> bool:
+        """Say whether no file lies anywhere in a tree. git itself writes none, and no difference tells of one."""
+        open_, seen = [tree], {tree}
+        while open_:
+            for mode, id_ in self._tree(open_.pop()).values():
+                if not _is_folder((mode, id_)):
+                    return False
+                if id_.hex() not in seen:
+                    seen.add(id_.hex())
+                    open_.append(id_.hex())
+        return True
 
     def list_tree(self, treeish: str, prefix: str = "", *, recursive: bool = False) -> list[Entry]:
         """List what a tree holds below a folder: its entries or, if recursive, all that are not folders.

@@ -113,7 +113,7 @@ class Store(History):
             had = entries.get(name)
             is_folder = had is not None and had[0] == _TREE_MODE
             if isinstance(step, _Leaf):
-                if is_folder:
+                if had is not None and is_folder and not self.is_void(had[1].hex()):
                     raise PathRefused(
                         f"{plain(path)!r} is a folder, and cannot be written or removed as a file"
                     )
