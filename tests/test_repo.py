@@ -587,7 +587,9 @@ def test_entries_of_any_mode_come_out_and_only_plain_files_are_read(repo: Repo, 
     ]
     id_ = ann.raw_tree(hostile)
     listed = repo.list_tree(id_)
-    assert [(entry.mode, entry.id, os.fsencode(entry.path)) for entry in listed] == hostile
+    assert [(entry.mode, entry.id, os.fsencode(entry.path)) for entry in listed] == [
+        ("100644" if name == b"old" else mode, held, name) for mode, held, name in hostile
+    ]
     assert [entry.path for entry in repo.list_tree(id_, recursive=True) if entry.path.startswith("sub")] == [
         "sub/README.md",
         "sub/jobs/a.job.yaml",
@@ -993,6 +995,22 @@ def test_a_merge_guesses_no_renames(repo: Repo, ann: Clone) -> None:
     assert repo.merge_trees(moved, changed) == Conflicts(paths=("jobs/long",))
     added = write(repo, base, files={"jobs/new": "x\n"})
     assert repo.merge_trees(moved, added) == repo.tree_of(write(repo, moved, files={"jobs/new": "x\n"}))
+
+
+def test_modes_are_what_git_takes_them_for(repo: Repo, ann: Clone) -> None:
+    """No difference tells one from the other, so nobody would find what keeps a file from being read or written."""
+    blob = repo.write_blob(b"x")
+    below = ann.raw_tree([("100664", blob, b"file"), ("100775", blob, b"run")])
+    padded = b"040000 folder\0" + bytes.fromhex(below)
+    base = TreeId(ann.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=padded))
+    assert repo.content(base, "folder/file") == b"x"
+    assert [entry.mode for entry in repo.list_tree(base, "folder")] == ["100644", "100755"]
+    made = repo.write_tree(base, {"folder/other": blob})
+    assert ann.git("ls-tree", "-r", "--name-only", made).split() == [
+        "folder/file",
+        "folder/other",
+        "folder/run",
+    ]
 
 
 def test_only_plain_files_are_brought_in_by_a_merge(repo: Repo, ann: Clone) -> None:

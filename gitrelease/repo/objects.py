@@ -44,6 +44,8 @@ _COMMIT = re.compile(
 )
 """A commit as nearly all are that nobody signed, down to where its message begins."""
 UNTYPABLE = re.compile(r"[\x00-\x1f\x7f]")
+_OCTAL = re.compile(rb"[0-7]{1,11}")
+_MODES = frozenset({b"100644", b"100755", b"120000", b"160000", b"40000"})
 _ENTRY = re.compile(rb"([^ \0]*) ([^\0]*)\0(.{20})", re.DOTALL)
 # So many bytes of requests fit into a pipe, whatever git does meanwhile: writing them never blocks.
 _PIPE_BYTES = 4096
@@ -443,7 +445,22 @@ def _level(tree: str, data: bytes) -> Level:
     found = _ENTRY.findall(data)
     if sum(map(len, chain.from_iterable(found))) + 2 * len(found) != len(data):
         raise BadObject(f"tree {tree} is malformed", hint="git fsck says more")
-    return {name: (mode, id_) for mode, name, id_ in found}
+    return {name: (mode if mode in _MODES else _canonical(mode), id_) for mode, name, id_ in found}
+
+
+def _canonical(mode: bytes) -> bytes:
+    """Say what git takes an unusual mode for, as old trees have it or somebody wrote it by hand: it shows no other."""
+    if not _OCTAL.fullmatch(mode):
+        return mode
+    bits = int(mode, 8)
+    match bits & 0o170000:
+        case 0o100000:
+            return b"100755" if bits & 0o100 else b"100644"
+        case 0o120000:
+            return b"120000"
+        case 0o040000:
+            return b"40000"
+    return b"160000"
 
 
 def _mode(stored: bytes) -> str:
