@@ -6,11 +6,10 @@ of its item and the names of branches: never the repository.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from gitrelease.archiving import Archive, entry_of
+from gitrelease.archiving import entry_of
 from gitrelease.checking import Draft, check_drafts, crowded
 from gitrelease.core.accepting import (
     ArchiveFacts,
@@ -20,7 +19,6 @@ from gitrelease.core.accepting import (
     Settled,
     TaskFacts,
 )
-from gitrelease.core.archive import ArchiveEntry
 from gitrelease.core.finding import Finding
 from gitrelease.core.moves import Move, RefKind
 from gitrelease.core.names import (
@@ -44,7 +42,6 @@ from gitrelease.core.people import Actor
 from gitrelease.core.review import Opinion
 from gitrelease.core.task import Task
 from gitrelease.core.workspace import Workspace
-from gitrelease.errors import GitReleaseError
 from gitrelease.forges.local import review_at
 from gitrelease.reading.judging import judge_branch
 from gitrelease.reading.packages import open_packages, tasks_in_review
@@ -55,9 +52,6 @@ from gitrelease.reading.tasks import open_task_refs, read_tasks
 from gitrelease.reading.trees import read_manifest, read_records
 from gitrelease.repo import Commit
 from gitrelease.signers import identify
-
-_NEAR = 64
-"""So many entries of the archive are read first."""
 
 # Tasks.
 
@@ -178,28 +172,7 @@ def gone_facts(push: ReceivedPush, move: Move, kind: RefKind) -> GoneFacts:
     name = move.ref.removeprefix(HEADS).partition("/")[2]
     how = f"gitrelease {'task' if kind is RefKind.TASK else 'package'} revoke {name}"
     stays = kind is RefKind.REVIEW and f"{PACKAGE}{name}" in push.after
-    return GoneFacts(is_kept=_is_settled(push, move, kind, name), how=how, still_reviews=stays)
-
-
-def _is_settled(push: ReceivedPush, move: Move, kind: RefKind, name: str) -> bool:
-    """Say whether an entry of the archive settles just what a branch holds; that one keeps it by the way is no word."""
-
-    def settles(entry: ArchiveEntry) -> bool:
-        if kind is RefKind.TASK:
-            return any((str(task.id), task.commit) == (name, move.old) for task in entry.tasks)
-        return entry.package == name and move.old == (entry.log if kind is RefKind.REVIEW else entry.head)
-
-    # Mostly it goes with its entry; what was settled long ago and came back is looked for in all of them.
-    limits = (_NEAR, None)
-    return any(settles(entry) for limit in limits for entry in _entries(push.next_archive, limit))
-
-
-def _entries(archive: Archive, limit: int | None) -> Iterator[ArchiveEntry]:
-    """Read the newest entries; one that cannot be read settles nothing."""
-    if archive.tip is not None:
-        for commit in archive.repo.history(archive.tip, limit=limit):
-            with suppress(GitReleaseError):
-                yield entry_of(commit)
+    return GoneFacts(is_kept=push.settles(kind, name, move.old), how=how, still_reviews=stays)
 
 
 def archive_facts(push: ReceivedPush, move: Move) -> ArchiveFacts:

@@ -7,11 +7,12 @@ is taken as it was before the push; nothing that a push brings makes its own jud
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
-from gitrelease.archiving import Archive, read_archive
+from gitrelease.archiving import Archive, entry_of, read_archive
 from gitrelease.core.ledger import Event, ForgeKind
 from gitrelease.core.moves import Move, RefKind, Step, kind_of
 from gitrelease.core.names import (
@@ -47,6 +48,8 @@ from gitrelease.repo import Commit, Repo
 
 MOST_COMMITS = 1000
 """By so many commits may a branch that only grows be moved with one push."""
+_NEAR = 64
+"""So many entries of the archive are looked at first."""
 
 
 class PushedForge(LocalForge):
@@ -218,6 +221,22 @@ class ReceivedPush:
         """What will be settled."""
         return read_archive(self.repo, self.after)
 
+    def settles(self, kind: RefKind, name: str, held: str | None) -> bool:
+        """Say whether an entry of the archive settles what a branch holds; that one keeps it by the way is no word.
+
+        Mostly it goes with its entry; only what was settled before and came back is looked for in all of them.
+        """
+        what = (kind, name, held)
+        return what in self._settled_last or what in self._settled_ever
+
+    @cached_property
+    def _settled_last(self) -> frozenset[tuple[RefKind, str, str | None]]:
+        return frozenset(_settled(self.next_archive, _NEAR))
+
+    @cached_property
+    def _settled_ever(self) -> frozenset[tuple[RefKind, str, str | None]]:
+        return frozenset(_settled(self.next_archive, None))
+
     @cached_property
     def main_tip(self) -> CommitId:
         """What the main branch holds."""
@@ -322,3 +341,14 @@ def refs_moved(moves: Iterable[Move]) -> dict[RefName, Move]:
             raise GitReleaseError(f"{move.name} stands twice in one push", code="twice")
         found[move.ref] = move
     return found
+
+
+def _settled(archive: Archive, limit: int | None) -> Iterator[tuple[RefKind, str, str | None]]:
+    """List the branches that the newest entries settle, and what each held; one that cannot be read settles nothing."""
+    for commit in archive.repo.history(archive.tip, limit=limit) if archive.tip is not None else ():
+        with suppress(GitReleaseError):
+            entry = entry_of(commit)
+            yield from ((RefKind.TASK, str(task.id), task.commit) for task in entry.tasks)
+            if entry.package is not None:
+                yield (RefKind.PACKAGE, entry.package, entry.head)
+                yield (RefKind.REVIEW, entry.package, entry.log)
