@@ -181,7 +181,8 @@ def _finish(
     note_results(runner, summary, plans=plans, results=results, states=states)
     # What a baseline made of everything there is stands in the lists, and need not be said twice.
     told = () if order.work is Work.BASELINE else results
-    for _ in range(8):
+    tries_left = 8
+    while True:
         moves, note = settle(runner, summary)
         try:
             runner.move(runner.receipt(Event.FINISHED, results=told, note=note), also=moves)
@@ -189,6 +190,11 @@ def _finish(
             runner.desk.fetch(tags=True)
             if runner.desk.repo.tip(LEDGER) != runner.tip:
                 raise taken_over() from lost
+            tries_left -= 1
+            if not tries_left:
+                # A lock whose git died looks like a race, and only the refusal names the file to delete.
+                message = f"the end of the release could not be written down: {lost.message}"
+                raise HalfDone(message, hint=lost.hint) from lost
             continue
         return Applied(
             work=order.work,
@@ -197,4 +203,3 @@ def _finish(
             results=results,
             note=note,
         )
-    raise HalfDone("the branches of the package keep moving", hint="run `gitrelease sync` again")

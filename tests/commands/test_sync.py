@@ -18,7 +18,7 @@ from gitrelease.core.names import CommitId, ItemKey
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import NotAllowed
-from gitrelease.errors import Exit, GitReleaseError, Refused
+from gitrelease.errors import Exit, GitReleaseError, HalfDone, Refused
 from gitrelease.reading.ledger import LedgerForged, LedgerMissing
 from gitrelease.reading.situation import MainMissing
 from tests.kit.git import Bench
@@ -928,3 +928,13 @@ def test_two_runners_at_once_apply_each_package_once(bench: Bench, tmp_path: Pat
         ]
         assert plant.calls.count(("job/orders",)) == 1 + len(names)
         assert plant.versions()["job/orders"] == 4
+
+
+def test_a_lock_that_a_dead_git_left_is_named_when_a_release_cannot_be_ended(shop: Shop) -> None:
+    merged(shop, orders("new"), "orders", name="one")
+    lock = shop.server.path / "refs/tags/release/one.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    with pytest.raises(HalfDone, match=r"or its lock was left: refs/tags/release/one\.lock") as caught:
+        shop.person("sync").sync()
+    assert "delete that file in the shared repository" in (caught.value.hint or "")
