@@ -290,9 +290,13 @@ class ReceivedPush:
         """List the first parents that a branch is to grow by, oldest first; None when it does not grow.
 
         The walk goes back no further than one push may go.
+
+        Raises:
+            GitReleaseError: what it is to hold is no commit.
         """
         if move.new is None:
             return None
+        self.repo.commit(CommitId(move.new))  # git walks from a tree or a blob as well, and finds nothing
         window = 8
         while True:
             commits = self.repo.history(CommitId(move.new), limit=window)

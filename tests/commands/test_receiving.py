@@ -770,9 +770,12 @@ def test_a_ref_poses_as_nothing_else(guarded: Shop) -> None:
 
 def test_a_branch_is_a_commit(guarded: Shop) -> None:
     tree = guarded.person("dev-1").clone.git("rev-parse", "origin/main^{tree}")
-    for ref in ("feature/x", "submit/job/orders/v2", "package/x", "review/x", "main", "production"):
+    others = ("feature/x", "submit/job/orders/v2", "package/x", "archive", "deploy/main")
+    for ref in (*others, "main", "production"):
         force = "--force" if ref in {"main", "production"} else "--no-force"
-        refused(guarded, "dev-1", force, "origin", f"{tree}:refs/heads/{ref}")
+        why = refused(guarded, "dev-1", force, "origin", f"{tree}:refs/heads/{ref}")
+        assert f"error: {tree} is a tree, not a commit" in why
+    refused(guarded, "dev-1", "origin", f"{tree}:refs/heads/review/x")
 
 
 def test_a_broken_object_is_refused_by_git_itself(guarded: Shop) -> None:
