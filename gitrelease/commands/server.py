@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import site
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,7 +83,11 @@ def make_server(folder: Path, *, environ: Mapping[str, str]) -> ServerMade:
                 repo.set_config(key, value)
         if repo.config("receive.certNonceSeed") is None:
             repo.set_config("receive.certNonceSeed", token_hex(32))
-        (repo.git_dir / "gitrelease").mkdir(exist_ok=True)
+        ours = repo.git_dir / "gitrelease"
+        if not ours.exists():
+            ours.mkdir()
+            # Whoever may push writes to it, as to the objects (core.sharedRepository).
+            ours.chmod(stat.S_IMODE((repo.git_dir / "objects").stat().st_mode))
         _allowed_signers(repo)
         if root is not None and repo.config(ROOT_KEY) is None:
             repo.set_config(ROOT_KEY, root)
@@ -320,10 +325,13 @@ done <<END
 $moves
 END
 if [ -n "$wake" ]; then
-  echo "$$ $(date)" > {wake}
+  # Users who share the repository cannot write what another one made, and can replace it.
+  echo "$$ $(date)" > {wake}.$$ && mv -f {wake}.$$ {wake}
   command=$(git config gitrelease.onReceive)
   if [ -n "$command" ]; then
     log=gitrelease/on-receive.log
+    if ! (: >> "$log") 2>/dev/null; then log=gitrelease/on-receive.$(id -u).log; fi
+    if ! (: >> "$log") 2>/dev/null; then log=/dev/null; fi
     if [ -f "$log" ] && [ "$(wc -c < "$log")" -gt 1000000 ]; then mv -f "$log" "$log.old"; fi
     (
       unset $(git rev-parse --local-env-vars) GIT_QUARANTINE_PATH

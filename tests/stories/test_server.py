@@ -343,6 +343,22 @@ def test_a_push_starts_the_command_that_the_server_names_and_waits_for_it_no_lon
     assert out.read_text(encoding="utf-8").strip() == "0"
 
 
+def test_users_who_share_a_server_wake_sync_all_the_same(shop: Shop) -> None:
+    """What another user made can be replaced, not written to; a folder in its place stands for that here."""
+    server = shop.server.path
+    (server / "objects").chmod(0o2775)
+    make_server(server, environ=shop.bench.environ)
+    assert (server / "gitrelease").stat().st_mode & 0o7777 == 0o2775
+    out, wake = shop.bench.folder / "out", server / "gitrelease" / "wake"
+    shop.server.git("config", "gitrelease.onReceive", f'touch "{out}"')
+    wake.touch(0o444)
+    before = wake.stat()
+    (server / "gitrelease" / "on-receive.log").mkdir()
+    shop.person("dev-1").clone.push("HEAD:refs/heads/feature/x")
+    assert wake.stat().st_ino != before.st_ino
+    wait_until(out.exists)
+
+
 def test_who_watches_on_the_machine_of_the_server_sees_to_a_release_at_once(shop: Shop) -> None:
     """The watch would look again in a day; what is approved reaches production all the same."""
     make_server(shop.server.path, environ=shop.bench.environ)
