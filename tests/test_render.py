@@ -889,6 +889,16 @@ next: gitrelease sync --repair script/clean-orders
     )
 
 
+def test_the_status_of_what_failed_leads_to_a_retry() -> None:
+    """A plain sync leaves what failed alone."""
+    failed = TargetStatus(name="main", outstanding=(ORDERS,), drifted=(), unapproved=(), behind=(ORDERS,))
+    result = StatusResult(unsubmitted=(), strays=(), targets=(failed,), packages=())
+    shown = production.status(result, PIPE).splitlines()
+    assert [line for line in shown if line.startswith("next:")] == [
+        "next: gitrelease sync --retry  (by a runner, once the cause is mended)"
+    ]
+
+
 def test_a_verify_says_whether_everything_holds_and_what_is_only_believed() -> None:
     result = VerifyResult(
         checked=Checked(receipts=12, packages=3, items=4, signatures=1),

@@ -53,6 +53,8 @@ class TargetStatus:
     outstanding: tuple[ItemKey, ...]
     drifted: tuple[ItemKey, ...]
     unapproved: tuple[str, ...]
+    behind: tuple[ItemKey, ...] = ()
+    """What is outstanding because it failed; only a retry brings it."""
     foreign: tuple[str, ...] = ()
     """What it holds beside all items, which nobody released."""
     unreachable: str | None = None
@@ -107,6 +109,7 @@ def status(desk: Desk) -> StatusResult:
                 outstanding=tuple(dict.fromkeys((*coming, *one.behind, *(all_items if one.is_new else ())))),
                 drifted=one.drifted,
                 unapproved=unapproved,
+                behind=tuple(item for item in one.behind if item not in coming),
                 foreign=one.foreign,
                 unreachable=one.unreachable,
             )

@@ -158,8 +158,11 @@ def _status_next(result: StatusResult, paper: Paper) -> str:
     steps = []
     if result.unsubmitted:
         steps.append(next_step(paper, f"gitrelease submit {_some(result.unsubmitted)}"))
-    if any(one.outstanding for one in result.targets) or len(result.packages) > len(result.not_approved):
+    waits = any(set(one.outstanding) - set(one.behind) for one in result.targets)
+    if waits or len(result.packages) > len(result.not_approved):
         steps.append(next_step(paper, "gitrelease sync", "by a runner, brings production in line"))
+    if any(one.behind for one in result.targets):
+        steps.append(next_step(paper, "gitrelease sync --retry", "by a runner, once the cause is mended"))
     if result.not_approved:
         steps.append(_view(result.not_approved[0], paper))
     drifted = dict.fromkeys(item for one in result.targets for item in one.drifted)

@@ -34,10 +34,15 @@ def target(
     drifted: tuple[str, ...] = (),
     unapproved: tuple[str, ...] = (),
     name: str = "main",
+    behind: tuple[str, ...] = (),
 ) -> TargetStatus:
     """Say how a target stands."""
     return TargetStatus(
-        name=name, outstanding=items(*outstanding), drifted=items(*drifted), unapproved=unapproved
+        name=name,
+        outstanding=items(*outstanding),
+        drifted=items(*drifted),
+        unapproved=unapproved,
+        behind=items(*behind),
     )
 
 
@@ -176,7 +181,7 @@ def test_what_failed_is_outstanding(mill: Shop, plant: Plant) -> None:
     merged(mill, orders("two"), "orders")
     mill.person("sync").sync()
     told = status(mill.person("dep-1").desk)
-    assert told == stands(target(outstanding=("job/orders",), name="plant"))
+    assert told == stands(target(outstanding=("job/orders",), name="plant", behind=("job/orders",)))
     assert told.exit is Exit.WAITING
 
 
