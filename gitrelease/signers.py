@@ -32,7 +32,8 @@ def _actor(commit: Commit, workspace: Workspace, signature: Signature | None) ->
     if signature is not None and signature.status is not SignatureStatus.GOOD:
         doubt = _WORTH[signature.status]
     elif member is None:
-        doubt = f"was made by {commit.author.email}, which is no member's address"
+        email = commit.author.email
+        doubt = f"was made by {email}, which is no member's address" if email else "bears nobody's address"
     elif signature is not None and signature.principal != member.id:
         doubt = f"says it was made by {member.id}, and was signed by {signature.principal}"
     elif (other := workspace.member_with_email(commit.committer.email)) not in {None, member}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from posixpath import normpath
 
 from gitrelease.core.finding import Key, Problem, Severity
 from gitrelease.core.names import CONTENT_ENDINGS, WORKSPACE_PATH, MemberId, fold
@@ -43,6 +44,7 @@ def workspace_problems(workspace: Workspace, *, knows_teams: bool = False) -> li
         *([] if knows_teams else _unresolved_teams(workspace)),
         *_locked_out(workspace, teams),
         *_targets_twice(workspace),
+        *_targets_in_one_place(workspace),
         *_keyless(workspace),
     ]
 
@@ -91,6 +93,24 @@ def _targets_twice(workspace: Workspace) -> Iterator[Problem]:
                 code="target-twice",
                 key=("production", "targets", n, "name"),
                 message=f"two targets are called {workspace.targets[n].name!r}",
+            )
+
+
+def _targets_in_one_place(workspace: Workspace) -> Iterator[Problem]:
+    """Find targets that would undo each other's work; those without settings are told apart by their names."""
+    places: dict[object, str] = {}
+    for n, target in enumerate(workspace.targets):
+        if not target.settings:
+            continue
+        path = target.settings.get("path")
+        settings = {**target.settings, **({"path": normpath(path)} if isinstance(path, str) else {})}
+        other = places.setdefault((target.type, repr(sorted(settings.items()))), target.name)
+        if other != target.name:
+            yield Problem(
+                code="target-same-place",
+                key=("production", "targets", n, "settings"),
+                message=f"{target.name} is the same place as {other}: each would undo what the other is given",
+                hint="give each target a place of its own, or leave one out",
             )
 
 

@@ -14,6 +14,7 @@ from gitrelease.repo.values import (
     BadObject,
     GitFailed,
     PushDeclined,
+    PushHeld,
     PushRejected,
     RefMove,
     RemoteRefusedCredentials,
@@ -400,10 +401,10 @@ def _check_move(move: RefMove) -> None:
         raise ValueError(f"{move.ref!r} is to move from nothing to nothing")
 
 
-def _held(moves: Iterable[RefMove], said: str) -> PushRejected:
+def _held(moves: Iterable[RefMove], said: str) -> PushHeld:
     """Say what holds refs that cannot be moved now; a lock that stays was left by a git that died."""
     lock = _LOCK.search(plain(said))
-    return PushRejected(
+    return PushHeld(
         {move.ref: "is being moved by somebody else" for move in moves},
         lock=None if lock is None else lock[1],
     )

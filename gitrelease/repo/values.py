@@ -266,6 +266,10 @@ class PushRejected(RaceLost):
         self.rejected = dict(rejected)
 
 
+class PushHeld(PushRejected):
+    """A ref is where it was expected, and a git that is at work there, or died there, keeps it from being moved."""
+
+
 class PushDeclined(GitReleaseError):
     """The shared repository does not accept the push: a hook or a rule of it said no. Nothing was moved."""
 

@@ -7,6 +7,7 @@ sees half of them. The branch is production: whoever can push it can release (de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from time import sleep
 
 from gitrelease.core.finding import Problem, Severity
 from gitrelease.core.job import Job
@@ -31,7 +32,7 @@ from gitrelease.core.plan import (
     stem_of,
     subjobs_folder,
 )
-from gitrelease.repo import EMPTY_TREE, Entry, RefMove
+from gitrelease.repo import EMPTY_TREE, Entry, PushHeld, RefMove
 from gitrelease.targets import CANNOT_RUN, Deployed, Site
 
 SCHEMA: Mapping[str, object] = {
@@ -45,6 +46,8 @@ SCHEMA: Mapping[str, object] = {
 RUNNABLE = frozenset({"shell", "python", "dummy"})
 """What can be run from plain files with nothing but a machine; other nodes need the system they speak to."""
 
+_PAUSES = (0.2, 1.0, 3.0)
+"""For how many seconds a branch that is being moved is left alone."""
 _JOB_ENDING = ".job"
 _SCRIPT_ENDING = ".script"
 
@@ -110,9 +113,18 @@ class GitTarget:
         if tree != base or tip is None:
             before = () if tip is None else (tip,)
             made = self._pen.commit(self._repo, tree=tree, parents=before, message=f"{note}\n")
-            self._repo.push([RefMove(ref=self._ref, new=made, expected=tip)])
+            self._push(RefMove(ref=self._ref, new=made, expected=tip))
             tip = made
         return Deployed(outcomes={change.item: _done(change.wanted) for change in changes}, state=tip)
+
+    def _push(self, move: RefMove) -> None:
+        """Move the branch, and wait for a git that is at work there: what fails, only people try again."""
+        for pause in _PAUSES:
+            try:
+                return self._repo.push([move])
+            except PushHeld:
+                sleep(pause)
+        return self._repo.push([move])
 
     def _tip(self) -> CommitId | None:
         return self._repo.tip(self._ref)

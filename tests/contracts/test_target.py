@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -326,3 +327,18 @@ def test_moves_of_the_deploy_branch_never_lose_its_past(branch: Place, bench: Be
     states = [branch.give(job_orders=want(ORDERS, str(number))).state for number in range(4)]
     server = server_of(bench)
     assert server.git("rev-list", "--first-parent", "--reverse", "deploy/main").splitlines() == states
+
+
+# The git target alone.
+
+
+def test_a_git_that_holds_the_branch_for_a_moment_is_waited_for(bench: Bench) -> None:
+    for place in git_place(bench):
+        (server,) = bench.folder.glob("*.git")
+        lock = server / "refs/heads/deploy/main.lock"
+        lock.parent.mkdir(parents=True)
+        lock.touch()
+        done = Timer(0.5, lock.unlink)
+        done.start()
+        assert place.give(job_orders=want(ORDERS)).outcomes == good(job_orders=want(ORDERS))
+        done.join()

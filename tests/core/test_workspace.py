@@ -378,6 +378,22 @@ def test_target_names_are_unique() -> None:
     ]
 
 
+def test_two_targets_are_two_places() -> None:
+    def at(name: str, path: str, type_: str = "directory") -> TargetSettings:
+        return TargetSettings(name=name, type=type_, settings={"path": path})
+
+    apart = (at("one", "/srv/one"), at("two", "/srv/two"), at("three", "/srv/one", "other"))
+    assert found(replace(workspace(), targets=apart)) == []
+    twice = (at("one", "/srv/jobs"), at("two", "/srv//x/../jobs/"))
+    assert found(replace(workspace(), targets=twice)) == [
+        (
+            "target-same-place",
+            "production.targets[1].settings",
+            "two is the same place as one: each would undo what the other is given",
+        )
+    ]
+
+
 def test_a_member_without_a_key_is_warned_of_where_signatures_count() -> None:
     members = (
         member("adm", Role.ADMIN),
