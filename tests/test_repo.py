@@ -697,6 +697,14 @@ def test_files_and_folders_do_not_replace_each_other(repo: Repo) -> None:
     assert repo.write_tree(base, {"file/below": None}) == base
 
 
+def test_a_folder_that_no_git_writes_is_told_as_one(repo: Repo, ann: Clone) -> None:
+    blob = repo.write_blob(b"x")
+    base = TreeId(ann.raw_tree([("100644", blob, b"sales/orders")]))
+    with pytest.raises(BadObject, match="not as git writes one: it contains full pathnames") as caught:
+        repo.write_tree(base, {"other": blob})
+    assert "push the branch as it was before" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("depth", [0, 1])
 def test_a_folder_without_any_file_is_in_nobodys_way(repo: Repo, ann: Clone, depth: int) -> None:
     """git writes none, and no difference tells of one; who makes it by hand would keep a file from its place."""

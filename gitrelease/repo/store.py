@@ -15,6 +15,7 @@ from gitrelease.repo.objects import UNTYPABLE, Level, has_surrogates
 from gitrelease.repo.values import (
     EMPTY_TREE,
     FILE,
+    BadObject,
     Conflicts,
     Entry,
     EntryKind,
@@ -27,6 +28,8 @@ from gitrelease.repo.values import (
 
 _TREE_MODE = b"40000"
 _FILE_MODE = FILE.encode()
+# How git names what is wrong with an object: by a word of its own, and in a sentence.
+_MALFORMED = re.compile(r"object [0-9a-f]{40}: [A-Za-z]+: (.+)")
 _PACK_TYPES = {"tree": 2, "blob": 3, "tag": 4}
 
 
@@ -199,7 +202,16 @@ class Store(History):
             pack += _pack_header(_PACK_TYPES[kind], len(data)) + zlib.compress(data, 0)
         pack += sha1(pack, usedforsecurity=False).digest()
         # Strict: also refuses a tree that names what is not here.
-        self.run("unpack-objects", "-q", "--strict", stdin=bytes(pack))
+        try:
+            self.run("unpack-objects", "-q", "--strict", stdin=bytes(pack))
+        except GitFailed as problem:
+            if wrong := _MALFORMED.search(problem.message):
+                raise BadObject(
+                    f"a folder of the branch that this builds on is not as git writes one: it {wrong[1]}",
+                    hint="somebody made it by hand and pushed it; push the branch as it was before, with git, and run"
+                    " this again",
+                ) from problem
+            raise
         return ids
 
 
