@@ -822,6 +822,7 @@ def test_anybody_who_can_push_may_run_gate(shop: Shop) -> None:
     assert [one.name for one in shop.person("sync").sync().packages] == ["first"]
 
 
+@pytest.mark.long
 def test_a_full_directory_is_told_in_one_way(trusting: Shop) -> None:
     person = trusting.person("dev-1")
     person.write({f"jobs/many/j{n}.job.yaml": job_yaml(f"j{n}") for n in range(1001)})

@@ -247,15 +247,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Callabl
     return prepare
 
 
-MUCH_LIKE_OTHERS = {"sync-first", "submit-supersedes", "revoke-task", "revoke-package"}
-"""`sync-first` applies a package as `sync` does, after a baseline that is work like it; every submit is one push, and
-a package is revoked as it is rejected."""
+MUCH_LIKE_OTHERS = {"sync-first", "submit-supersedes", "revoke-task", "revoke-package", "merge", "rollback"}
+"""`sync-first` applies a package as `sync` does, after a baseline that is work like it; every submit is one push, a
+package is revoked as it is rejected and merged as the last approval does it, and a rollback is released as others."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.long) if name in MUCH_LIKE_OTHERS else name for name in SCENES],
-)
+NAMES = [pytest.param(name, marks=pytest.mark.long) if name in MUCH_LIKE_OTHERS else name for name in SCENES]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_killed_anywhere_it_ends_in_the_same_place(
     name: str,
     prepared: Callable[[str], Prepared],
@@ -292,7 +292,7 @@ def kill_everywhere(start: Prepared, folder: Path, record_property: Callable[[st
             left_before = left
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", NAMES)
 def test_two_at_once(name: str, prepared: Callable[[str], Prepared], tmp_path: Path) -> None:
     """The same command twice at the same moment: it is done once, and neither run breaks anything."""
     play_twice_at_once(prepared(name), tmp_path)
