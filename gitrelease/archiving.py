@@ -22,7 +22,6 @@ from gitrelease.core.archive import (
 )
 from gitrelease.core.names import (
     ARCHIVE,
-    BlobId,
     CommitId,
     ItemKey,
     NameRefused,
@@ -114,9 +113,7 @@ class Archive:
         if outcome is not None:
             edits[outcome_path(outcome.name)] = write_summary(outcome)
         base = None if self.tip is None else self.repo.tree_of(self.tip)
-        blobs = self.repo.write_blobs(list(edits.values()))
-        changes: dict[str, BlobId | None] = dict(zip(edits, blobs, strict=True))
-        tree = self.repo.write_tree(base, changes)
+        tree = self.repo.write_tree(base, edits)
         before = self.tip or self._beginning(pen)
         message = message_of(entry.subject, entry_document(entry))
         return pen.commit(self.repo, tree=tree, parents=(before, *entry.heads), message=message)

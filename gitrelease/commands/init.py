@@ -35,7 +35,6 @@ from gitrelease.core.names import (
     GUARDED,
     LEDGER,
     WORKSPACE_PATH,
-    BlobId,
     CommitId,
     Kind,
     MemberId,
@@ -248,10 +247,9 @@ def _first_commit(
     wanted = {**beginning.items, **records, **beginning.extras}
     held = {path: entry.id for path, entry in beginning.held.items()}
     new = {path: data for path, data in wanted.items() if git_hash(data) != held.get(path)}
-    edits: dict[str, BlobId | None] = dict.fromkeys(path for path in held if path not in wanted)
-    edits.update(zip(new, repo.write_blobs(list(new.values())), strict=True))
+    gone = dict.fromkeys(path for path in held if path not in wanted)
     before = None if start.base is None else repo.tree_of(start.base)
-    tree = repo.write_tree(before, edits)
+    tree = repo.write_tree(before, {**gone, **new})
     if start.base is not None and tree == before:
         return start.base
     message = "Begin a release repository\n\nWhat is here now is taken over, not reviewed.\n"
@@ -276,7 +274,7 @@ def _root(
     if start.local_root is not None and receipt_of(repo.commit(start.local_root)) == receipt:
         return start.local_root
     guarded = repo.diff(EMPTY_TREE, taken, GUARDED)
-    blobs: dict[str, BlobId | None] = {change.path: change.after.blob for change in guarded if change.after}
+    blobs = {change.path: change.after.blob for change in guarded if change.after}
     tree = repo.write_tree(None, blobs)
     message = message_of(receipt.subject, receipt_document(receipt))
     return pen.commit(repo, tree=tree, parents=(), message=message)

@@ -211,9 +211,8 @@ def _freeze(
     pen: Pen,
 ) -> CommitId:
     files = _numbered(desk, before, id_.version)
-    edits: dict[str, BlobId | None] = dict.fromkeys(state.files if state else ())
-    edits.update(files)
-    tree = desk.repo.write_tree(desk.repo.tree_of(now.main), edits)
+    gone = dict.fromkeys(state.files if state else ())
+    tree = desk.repo.write_tree(desk.repo.tree_of(now.main), {**gone, **files})
     change = change_of(was=state is not None and state.exists, is_=bool(files))
     return pen.commit(desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from gitrelease.archiving import write_summary
 from gitrelease.commands import Desk
 from gitrelease.core.ledger import Event, Evidence, Receipt, Work, receipt_document, summary_path
-from gitrelease.core.names import LEDGER, BlobId, CommitId, ItemKey, MemberId, PackageName, TreeId
+from gitrelease.core.names import LEDGER, CommitId, ItemKey, MemberId, PackageName, TreeId
 from gitrelease.core.package import Manifest
 from gitrelease.core.status import Summary
 from gitrelease.core.values import frozen
@@ -88,10 +88,8 @@ class Runner:
         """Change what the next receipt says of targets and packages, by path of its lists."""
         repo = self.desk.repo
         base = None if self.lists is None else repo.tree_of(self.lists)
-        blobs = repo.write_blobs(list(files.values()))
-        edits: dict[str, BlobId | None] = dict(zip(files, blobs, strict=True))
         self.lists = repo.write_commit(
-            tree=repo.write_tree(base, edits),
+            tree=repo.write_tree(base, files),
             parents=(),
             message="What every target was last given\n",
             author=self.desk.pen.identity,

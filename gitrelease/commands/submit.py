@@ -454,10 +454,8 @@ def _shown_difference(desk: Desk, other: Task, version: _Version, most: int = 40
 
 def _freeze(desk: Desk, now: Situation, version: _Version, description: str | None) -> CommitId:
     """Write the commit of a version: the main branch, and this item's files."""
-    edits: dict[str, BlobId | None] = dict.fromkeys(version.state.files if version.state else ())
-    blobs = desk.repo.write_blobs(list(version.files.values()))
-    edits.update(zip(version.files, blobs, strict=True))
-    tree = desk.repo.write_tree(desk.repo.tree_of(now.main), edits)
+    gone = dict.fromkeys(version.state.files if version.state else ())
+    tree = desk.repo.write_tree(desk.repo.tree_of(now.main), {**gone, **version.files})
     over = [task.commit for task in version.retired]
     words = description or f"{version.change} {version.item}"[:DESCRIPTION_CHARACTERS]
     message = task_message(version.id, version.change, words, over)

@@ -45,22 +45,24 @@ class Store(History):
         return [BlobId(id_) for id_ in self._store([("blob", data) for data in datas])]
 
     def write_tree(
-        self, base: TreeId | None, edits: Mapping[str, BlobId | None], *, like: CommitId | None = None
+        self, base: TreeId | None, edits: Mapping[str, BlobId | bytes | None], *, like: CommitId | None = None
     ) -> TreeId:
-        """Store a tree that is `base` but for some plain files; `None` takes a file away if it is there.
+        """Store a tree that is `base` but for some plain files, and with one process all that it takes.
 
         Only the folders on the way to them are written, and folders that become empty disappear. A file
         never replaces a folder that still holds something, nor the other way about.
 
         Args:
             base: the tree to begin with; None begins with nothing.
-            edits: blobs by path.
+            edits: contents by path, or blobs that are stored; `None` takes a file away if it is there.
             like: a commit that some ref keeps, and that may hold much of what comes out; that is not stored again.
         """
         for path in edits:
             check_path(path)
+        files = [data for data in edits.values() if isinstance(data, bytes)]
+        blobs = {path: _id_of("blob", one) if isinstance(one, bytes) else one for path, one in edits.items()}
         plan: _Folder = {}
-        for path, blob in sorted(edits.items()):
+        for path, blob in sorted(blobs.items()):
             *folders, name = path.split("/")
             level = plan
             for folder in folders:
@@ -74,7 +76,7 @@ class Store(History):
                     step = level[folder] = {}
                 level = step
             level[name] = _Leaf(None if blob is None else full_id(blob))
-        removed = frozenset(path for path, blob in edits.items() if blob is None)
+        removed = frozenset(path for path, blob in blobs.items() if blob is None)
         if base is not None:
             self._open_folders([(base, path) for path in edits])
         written: dict[str, Level] = {}
@@ -82,7 +84,8 @@ class Store(History):
         if top is None:
             written[EMPTY_TREE] = {}
         kept = set() if like is None else self._kept(like, written)
-        self._store([("tree", _tree_text(level)) for id_, level in written.items() if id_ not in kept])
+        trees = [("tree", _tree_text(level)) for id_, level in written.items() if id_ not in kept]
+        self._store([*(("blob", data) for data in files), *trees])
         self._trees.update(written)
         return TreeId(top) if top is not None else EMPTY_TREE
 

@@ -14,7 +14,6 @@ from gitrelease.core.job import Job
 from gitrelease.core.names import (
     DEPLOY,
     SUBJOBS_ENDING,
-    BlobId,
     CommitId,
     ItemKey,
     ItemName,
@@ -103,12 +102,10 @@ class GitTarget:
         """Commit all changes at once; a branch that already holds them is left as it is."""
         tip = self._tip()
         base = EMPTY_TREE if tip is None else self._repo.tree_of(tip)
-        wanted: dict[str, bytes] = {}
-        edits: dict[str, BlobId | None] = {}
+        old = (path for change in changes for path in self._files_of(tip, change.item))
+        edits: dict[str, bytes | None] = dict.fromkeys(old)
         for change in changes:
-            edits.update(dict.fromkeys(self._files_of(tip, change.item)))
-            wanted.update(change.wanted.files if change.wanted else {})
-        edits.update(zip(wanted, self._repo.write_blobs(list(wanted.values())), strict=True))
+            edits.update(change.wanted.files if change.wanted else {})
         tree = self._repo.write_tree(base, edits)
         if tree != base or tip is None:
             before = () if tip is None else (tip,)

@@ -35,6 +35,11 @@ class Clock:
         self._now += timedelta(seconds=1)
         return self._now
 
+    @property
+    def last(self) -> datetime:
+        """The last time it gave."""
+        return self._now
+
     def forward(self, **by: float) -> datetime:
         """Let time pass: `clock.forward(hours=2)`."""
         self._now += timedelta(**by)
@@ -57,7 +62,7 @@ class KeyRing:
     """Makes keys once per test session, and hands the same one out for the same name."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._keys: dict[str, SshKey] = {}
 
     def __call__(self, name: str) -> SshKey:
@@ -66,7 +71,7 @@ class KeyRing:
             program = shutil.which("ssh-keygen")
             if program is None:
                 pytest.skip("ssh-keygen is not installed, so nothing can be signed")
-            path = self._folder / name
+            path = self.folder / name
             command = [program, "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
             subprocess.run(command, check=True, capture_output=True)
             public = " ".join(path.with_suffix(".pub").read_text(encoding="utf-8").split()[:2])
