@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import translate
 from functools import cached_property
 from hashlib import sha1
@@ -117,11 +117,17 @@ class WorkingTree:
         return self if base == self.base else WorkingTree(repo=self.repo, base=base)
 
     def called(self, name: str, known: str | None) -> frozenset[str]:
-        """Ask git about files of this name only: to look at all of them takes long."""
+        """Ask git about files of this name only: to look at all of them takes long, unless that was done."""
+        if "changed" in vars(self):
+            return self._named.get(name, frozenset()) - {known}
         files = [path for path in self._lying.files_called(name) if path != known]
         changed = self.repo.changed_paths(self.base, files) if files else ()
         in_the_way = (path for path in self._lying.no_files if path.endswith(f"/{name}"))
         return frozenset((*changed, *in_the_way)) - {known}
+
+    @cached_property
+    def _named(self) -> Mapping[str, frozenset[str]]:
+        return _by_last_name(self.changed)
 
     @cached_property
     def ignored(self) -> frozenset[str]:
@@ -153,12 +159,23 @@ class AtCommit:
 
     def called(self, name: str, known: str | None) -> frozenset[str]:
         """Pick them out of what differs."""
-        return frozenset(path for path in self.changed if path.rpartition("/")[2] == name) - {known}
+        return self._named.get(name, frozenset()) - {known}
+
+    @cached_property
+    def _named(self) -> Mapping[str, frozenset[str]]:
+        return _by_last_name(self.changed)
 
     @property
     def ignored(self) -> frozenset[str]:
         """Ignore nothing: what is committed is seen."""
         return frozenset()
+
+
+def _by_last_name(paths: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        found.setdefault(path.rpartition("/")[2], set()).add(path)
+    return {name: frozenset(those) for name, those in found.items()}
 
 
 def item_files(source: Source, document: str) -> dict[str, bytes]:
