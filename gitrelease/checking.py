@@ -76,8 +76,8 @@ class Surroundings:
     """Whether there is an item, beside the drafts."""
     nearest: Callable[[ItemKey], str | None] = _unknown
     """The name of an item of that kind which is spelled much like this one, for a hint."""
-    users: Callable[[ItemKey], Sequence[str]] = _nothing
-    """Which job documents hold the name of an item; asked for deletions only."""
+    users: Callable[[Collection[ItemKey]], Sequence[str]] = _nothing
+    """Which job documents hold the name of any of these items; asked for deletions only."""
     bytes_of: Callable[[str], bytes | None] = _unknown
     """An approved file, to see whether a job that holds a name really uses the item."""
     workspace: Workspace | None = None
@@ -108,8 +108,8 @@ def check_drafts(drafts: Sequence[Draft], around: Surroundings) -> list[Finding]
     for draft in drafts:
         if draft.files:
             findings += _check_item(draft, afterwards)
-        else:
-            findings += _still_used(draft.item, around, going, changed)
+    if going:
+        findings += _still_used(going, around, changed)
     findings += _one_name(drafts)
     return sorted(findings, key=lambda one: (one.file, one.line or 0, one.column or 0, one.code))
 
@@ -290,10 +290,10 @@ def _check_workspace(document: Document, around: Surroundings) -> Iterator[Findi
 
 
 def _still_used(
-    item: ItemKey, around: Surroundings, going: Collection[ItemKey], changed: Container[str]
+    going: Collection[ItemKey], around: Surroundings, changed: Container[str]
 ) -> Iterator[Finding]:
     """Find jobs that would name what is no longer there; whether a job does is read, not guessed."""
-    for path in around.users(item):
+    for path in around.users(going):
         try:
             place = place_of(path)
         except NameRefused:
@@ -305,12 +305,7 @@ def _still_used(
             job = parse_job(parse(data, file=path).value, directory=place.directory)
         except GitReleaseError:
             continue  # what is approved was checked when it was approved
-        names = (
-            [name for _, name in job.scripts]
-            if item.kind is Kind.SCRIPT
-            else [*job.upstream, *job.called_jobs]
-        )
-        if item.name in names:
+        for item in sorted(job.used_items.intersection(going)):
             yield Finding(
                 code="still-used",
                 file=path,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gitrelease.commands.compare import compare_states
 from gitrelease.core.compare import GraphChanges, ItemComparison, graph_changes
 from gitrelease.core.item import ItemState
 from gitrelease.core.job import Job, parse_job
-from gitrelease.core.names import ItemKey, ItemName, Kind, NameRefused, TreeId, place_of
+from gitrelease.core.names import ItemKey, Kind, NameRefused, TreeId, place_of
 from gitrelease.core.package import Manifest, PlannedItem
 from gitrelease.core.schedule import next_runs
 from gitrelease.core.values import frozen
@@ -106,12 +106,7 @@ def _users(repo: Repo, approved: TreeId, items: Sequence[ItemKey]) -> Mapping[It
             job = parse_job(parse(data or b"", file=path).value, directory=place.directory)
         except (NameRefused, GitReleaseError):
             continue  # what is approved was checked when it was approved
-        for used in _used_by(job):
-            if used in users and used != place.item:
+        for used in job.used_items - {place.item}:
+            if used in users:
                 users[used].add(place.item)
     return users
-
-
-def _used_by(job: Job) -> Iterable[ItemKey]:
-    yield from (ItemKey(kind=Kind.SCRIPT, name=ItemName(name)) for _, name in job.scripts)
-    yield from (ItemKey(kind=Kind.JOB, name=ItemName(name)) for name in (*job.upstream, *job.called_jobs))

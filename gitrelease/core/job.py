@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 
 from gitrelease.core.fields import Fields, Malformed
 from gitrelease.core.finding import Key
-from gitrelease.core.names import Directory
+from gitrelease.core.names import Directory, ItemKey, ItemName, Kind
 from gitrelease.core.values import frozen
 
 
@@ -189,6 +189,13 @@ class Job:
     def called_jobs(self) -> tuple[str, ...]:
         """The jobs that nodes of this one start."""
         return self.named(UseKind.CALLED)
+
+    @property
+    def used_items(self) -> frozenset[ItemKey]:
+        """The items of the workspace that this job names."""
+        scripts = (ItemKey(kind=Kind.SCRIPT, name=ItemName(name)) for _, name in self.scripts)
+        jobs = (ItemKey(kind=Kind.JOB, name=ItemName(name)) for name in (*self.upstream, *self.called_jobs))
+        return frozenset((*scripts, *jobs))
 
 
 def is_expression(text: str) -> bool:

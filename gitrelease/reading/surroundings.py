@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gitrelease.checking import Surroundings
 from gitrelease.core.item import parse_record
@@ -62,10 +62,10 @@ def _nearest_in(repo: Repo, tree: TreeId) -> Callable[[ItemKey], str | None]:
     return near
 
 
-def _users_in(repo: Repo, tree: TreeId) -> Callable[[ItemKey], Sequence[str]]:
-    """Give the question which job documents of a tree hold the name of an item; it reads the tree once per item."""
+def _users_in(repo: Repo, tree: TreeId) -> Callable[[Collection[ItemKey]], Sequence[str]]:
+    """Give the question which job documents of a tree hold the name of an item; it reads the tree, for all of them."""
 
-    def users(item: ItemKey) -> Sequence[str]:
-        return repo.grep(tree, [item.name], ("jobs",))
+    def users(items: Collection[ItemKey]) -> Sequence[str]:
+        return repo.grep(tree, [item.name for item in items], ("jobs",))
 
     return users

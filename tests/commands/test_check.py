@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +86,41 @@ def test_a_missing_script_is_missed_by_its_job(shop: Shop) -> None:
     person = shop.person("dev-1")
     person.write({"scripts/sales/clean.script.yaml": None, "scripts/sales/clean.sql": None})
     assert codes(check_working(person.desk, [])) == [(JOB, "still-used")]
+
+
+def test_git_is_started_as_often_for_many_files_as_for_few(bench: Bench) -> None:
+    went = {f"jobs/old/old{n}.job.yaml": job_yaml(f"old{n}", version=1) for n in range(9)}
+    shop = open_shop(bench, FIRST_ITEMS | went, signatures="off")
+    person = shop.person("dev-1")
+    told = bench.folder / "told"
+    count = bench.folder / "counting" / "git"
+    count.parent.mkdir()
+    count.write_text(f'#!/bin/sh\necho "$*" >>{told}\nexec {shutil.which("git")} "$@"\n')
+    count.chmod(0o755)
+    person.clone = replace(
+        person.clone, environ=person.clone.environ | {"PATH": f"{count.parent}:{os.environ['PATH']}"}
+    )
+
+    def starts() -> int:
+        told.write_text("")
+        assert codes(check_working(person.desk, [])) == []
+        return len(told.read_text().splitlines())
+
+    def change(number: int) -> None:
+        person.write(
+            {
+                f"jobs/new/new{number}.job.yaml": job_yaml(f"new{number}"),
+                f"jobs/old/old{number}.job.yaml": None,
+            }
+        )
+
+    change(0)
+    assert starts() > 0  # which open the clone
+    few = starts()
+    for number in range(1, 9):
+        change(number)
+    assert starts() == few > 0
+    shop.close()
 
 
 def test_a_link_is_a_finding(shop: Shop) -> None:
