@@ -217,15 +217,14 @@ def _freeze(
     return pen.commit(desk.repo, tree=tree, parents=(now.main,), message=task_message(id_, change, words))
 
 
-def _numbered(desk: Desk, state: ItemState | None, version: int) -> dict[str, BlobId]:
+def _numbered(desk: Desk, state: ItemState | None, version: int) -> dict[str, BlobId | bytes]:
     """Give the files of an earlier state under a new number: everything else stays to the byte."""
     if state is None or not state.exists:
         return {}
-    files: dict[str, BlobId] = {path: pin.blob for path, pin in state.files.items()}
+    files: dict[str, BlobId | bytes] = {path: pin.blob for path, pin in state.files.items()}
     home = document_path(files)
     if home is not None:
-        data = set_version(desk.repo.blob(files[home]), version, file=home)
-        files[home] = desk.repo.write_blob(data)
+        files[home] = set_version(desk.repo.blob(state.files[home].blob), version, file=home)
     return files
 
 

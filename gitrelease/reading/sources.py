@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from fnmatch import translate
 from functools import cached_property
 from hashlib import sha1
+from itertools import count
 from re import compile as regex
 from typing import Protocol
 
@@ -35,6 +37,8 @@ from gitrelease.repo import FileRefused, Lying, Repo
 
 PREFIXES = ("jobs", "scripts", WORKSPACE_PATH)
 _FOLDERS = ("jobs", "scripts")
+_SINGLY = 16
+"""About how many names git is asked one by one."""
 _ENDINGS = {Kind.JOB: JOB_ENDING, Kind.SCRIPT: SCRIPT_ENDING}
 
 
@@ -65,6 +69,8 @@ class WorkingTree:
 
     repo: Repo
     base: CommitId
+    _asked: Iterator[int] = field(default_factory=count, repr=False, compare=False)
+    """How often git was asked about files of one name."""
 
     def read(self, path: str) -> bytes | None:
         """Read a working file; symlinks and the like are refused (pitfall P17)."""
@@ -117,11 +123,13 @@ class WorkingTree:
         return self if base == self.base else WorkingTree(repo=self.repo, base=base)
 
     def called(self, name: str, known: str | None) -> frozenset[str]:
-        """Ask git about files of this name only: to look at all of them takes long, unless that was done."""
-        if "changed" in vars(self):
-            return self._named.get(name, frozenset()) - {known}
+        """Ask git about files of this name only: to look at all of them takes as long as asking for some names."""
         files = [path for path in self._lying.files_called(name) if path != known]
-        changed = self.repo.changed_paths(self.base, files) if files else ()
+        changed: Iterable[str] = ()
+        if files and ("changed" in vars(self) or next(self._asked) >= _SINGLY):
+            changed = self._named.get(name, ())
+        elif files:
+            changed = self.repo.changed_paths(self.base, files)
         in_the_way = (path for path in self._lying.no_files if path.endswith(f"/{name}"))
         return frozenset((*changed, *in_the_way)) - {known}
 

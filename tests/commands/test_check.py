@@ -98,7 +98,7 @@ def test_git_is_started_as_often_for_many_files_as_for_few(bench: Bench) -> None
     count.write_text(f'#!/bin/sh\necho "$*" >>{told}\nexec {shutil.which("git")} "$@"\n')
     count.chmod(0o755)
     person.clone = replace(
-        person.clone, environ=person.clone.environ | {"PATH": f"{count.parent}:{os.environ['PATH']}"}
+        person.clone, environ={**person.clone.environ, "PATH": f"{count.parent}:{os.environ['PATH']}"}
     )
 
     def starts() -> int:

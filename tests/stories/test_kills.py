@@ -247,12 +247,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Callabl
     return prepare
 
 
-MUCH_LIKE_OTHERS = {"sync-first", "submit-supersedes", "revoke-task", "revoke-package", "merge", "rollback"}
-"""`sync-first` applies a package as `sync` does, after a baseline that is work like it; every submit is one push, a
-package is revoked as it is rejected and merged as the last approval does it, and a rollback is released as others."""
+NORMALLY = {"submit", "sync"}
+"""A single push, as most of them are, and the one of many. `sync-first` begins with a baseline, work like any other."""
 
 
-NAMES = [pytest.param(name, marks=pytest.mark.long) if name in MUCH_LIKE_OTHERS else name for name in SCENES]
+NAMES = [name if name in NORMALLY else pytest.param(name, marks=pytest.mark.long) for name in SCENES]
 
 
 @pytest.mark.parametrize("name", NAMES)
