@@ -32,14 +32,14 @@ from gitrelease.documents.document import Spot
 from gitrelease.errors import GitReleaseError, Refused
 
 DATA = Path(__file__).parent / "data"
-PARSERS = [
-    pytest.param(yaml.SafeLoader, id="python"),
-    pytest.param(
-        yaml.CSafeLoader if yaml.__with_libyaml__ else None,
-        id="libyaml",
-        marks=pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml"),
-    ),
-]
+LIBYAML = pytest.param(
+    yaml.CSafeLoader if yaml.__with_libyaml__ else None,
+    id="libyaml",
+    marks=pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml"),
+)
+PARSERS = [pytest.param(yaml.SafeLoader, id="python"), LIBYAML]
+FIRST_PARSER = [LIBYAML, pytest.param(yaml.SafeLoader, id="python", marks=pytest.mark.long)]
+"""Both, and in each run the one that nearly everybody has, where examples are many."""
 
 
 def read(text: str) -> Document:
@@ -338,6 +338,7 @@ def test_depth_is_limited(loader: type[yaml.SafeLoader]) -> None:
     assert refusals(too_deep, loader) == ["too-deep 1:67 a" + "[0]" * 63]
 
 
+@pytest.mark.long
 def test_keys_and_values_are_limited() -> None:
     text = "a: [" + "1," * 199_997 + "]\n"
     assert len(list(read(text).value)) == 1
@@ -560,7 +561,7 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("loader", PARSERS)
+@pytest.mark.parametrize("loader", FIRST_PARSER)
 @settings(max_examples=200, deadline=None)
 @given(value=st.dictionaries(TEXTS, VALUES, max_size=4).filter(composed))
 def test_what_is_written_reads_back_the_same(loader: type[yaml.SafeLoader], value: dict[str, object]) -> None:
@@ -932,7 +933,7 @@ def test_both_ways_lead_to_the_same(loader: type[yaml.SafeLoader], pieces: list[
         agree(parse(text.encode(), file="a.yaml", loader=loader).text, loader)
 
 
-@pytest.mark.parametrize("loader", PARSERS)
+@pytest.mark.parametrize("loader", FIRST_PARSER)
 @settings(max_examples=150, deadline=None)
 @given(value=st.dictionaries(TEXTS, VALUES, max_size=4))
 def test_what_is_written_goes_the_short_way_or_reads_the_same(

@@ -204,8 +204,9 @@ VERBS: Mapping[str, tuple[Action, Callable[[Shop, Person], Any], Callable[[Perso
 }
 
 
-MUCH_LIKE_OTHERS = frozenset({"package reject, merged", "package revoke, own", "package withdraw"})
-"""Rejecting is asked of every role before the merge, revoking for any, and taking back as giving."""
+MUCH_LIKE_OTHERS = {"package reject, merged", "package revoke, own", "package withdraw", "rollback"}
+"""Rejecting is asked of every role before the merge, revoking for any; withdrawing is as approving, and going back as
+releasing."""
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -327,8 +327,9 @@ def copies(yard: Shop, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
     return copy
 
 
+@pytest.mark.parametrize("when", [("before",), pytest.param(("before", "after"), marks=pytest.mark.long)])
 def test_killed_at_any_rename_nobody_reads_half_a_file_and_the_next_sync_ends_it(
-    yard: Shop, copies: Callable[[str], Path]
+    yard: Shop, copies: Callable[[str], Path], when: Sequence[str]
 ) -> None:
     killer = Killer(folder=yard.bench.folder.parent / "killer")
     env = dict(yard.bench.environ) | {"GITRELEASE_ROOT": yard.root}
@@ -343,10 +344,7 @@ def test_killed_at_any_rename_nobody_reads_half_a_file_and_the_next_sync_ends_it
     after = read(calm / "production")
     assert {path: before[path] == after[path] for path in before} == {HELD: False, CLEAN: False}
     points = [
-        f"{n} {when}"
-        for n, effect in enumerate(ended.effects, start=1)
-        if effect == "rename"
-        for when in ("before", "after")
+        f"{n} {one}" for n, effect in enumerate(ended.effects, start=1) if effect == "rename" for one in when
     ]
     left = 0
     for point in points:
