@@ -161,4 +161,7 @@ def read_number(data: bytes, *, of: str) -> int:
     with suppress(NameRefused):
         if said and number_path(item_key(said["item"])) == of:
             return int(said["number"])
-    raise ArchiveUnreadable(f"{of} of the archive does not say which number is the highest")
+    raise ArchiveUnreadable(
+        f"{of} of the archive does not say which number is the highest",
+        hint=f"`git log -p origin/archive -- {of}` shows what it said; give that back by a commit on top",
+    )

@@ -47,8 +47,9 @@ def begin(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied
     """
     workspace = read_workspace(desk.repo, order.tree)
     targets = _connected(desk, workspace, order)
-    # What cannot be observed is found out before anything is begun.
+    # What cannot be observed is found out before anything is begun, and so is what its end cannot be written on.
     plans = _plans(desk, now.ledger, workspace, targets, order)
+    now.archive.numbers(order.items)
     runner = Runner.at(desk, now.ledger, order, shift, tree=order.tree)
     if order.summary is not None:
         runner.show(replace(order.summary, status=Status.RELEASING))

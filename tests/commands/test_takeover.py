@@ -10,15 +10,18 @@ from time import monotonic
 
 import pytest
 
+from gitrelease.archiving import ArchiveUnreadable
 from gitrelease.commands.applying import begin
 from gitrelease.commands.runner import Shift, TakenOver
 from gitrelease.commands.sync import SyncResult, _order_for
-from gitrelease.core.names import MemberId
+from gitrelease.core.archive import number_path
+from gitrelease.core.names import MemberId, item_key
 from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.errors import Exit, HalfDone, Refused
 from tests.kit.git import Bench
 from tests.kit.much_alike import first
+from tests.kit.raw import push_on
 from tests.kit.shop import Shop, job_yaml
 from tests.kit.targets import (
     Killed,
@@ -368,6 +371,23 @@ def test_a_target_that_cannot_be_reached_stops_a_sync_before_it_begins_anything(
     runner.desk = kept
     assert mill.refs() == refs
     assert [one.status for one in runner.sync().packages] == [Status.SUCCESSFUL]
+
+
+def test_an_archive_that_cannot_be_gone_on_with_stops_a_sync_before_it_begins_anything(mill: Shop) -> None:
+    merged(mill, orders("one"), "orders")
+    mill.person("sync").sync()
+    merged(mill, orders("two"), "orders")
+    path = number_path(item_key("job/orders"))
+    good = mill.server.git("show", f"archive:{path}")
+    entry = mill.server.git("log", "-1", "--format=%B", "archive")
+    intruder = mill.person("dev-2")
+    push_on(intruder, "archive", {path: "many\n"}, entry, base="origin/archive")
+    ledger = mill.server.tip("production")
+    with pytest.raises(ArchiveUnreadable, match="does not say which number is the highest"):
+        mill.person("sync").sync()
+    assert mill.server.tip("production") == ledger
+    push_on(intruder, "archive", {path: f"{good}\n"}, entry, base="origin/archive")
+    assert [one.status for one in mill.person("sync").sync().packages] == [Status.SUCCESSFUL]
 
 
 def test_a_server_that_takes_no_more_receipts_leaves_work_half_done_and_says_so(
