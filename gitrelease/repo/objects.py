@@ -54,8 +54,8 @@ _PIPE_BYTES = 4096
 Level = dict[bytes, tuple[bytes, bytes]]
 """One folder as git stores it: mode and id of each entry by its name, in git's order."""
 
-_Answer = tuple[re.Match[bytes] | None, bytes]
-"""Id, kind and size of an object, nothing where there is none, and its content if that was asked for."""
+_Answer = tuple[re.Match[bytes] | None, bytes | None]
+"""Id, kind and size of an object, nothing where there is none, and its content if that was wanted."""
 
 
 class Objects(Git):
@@ -136,20 +136,15 @@ class Objects(Git):
             self._ahead.clear()
             self._ahead_bytes = 0
         wanted = [id_ for id_ in dict.fromkeys(ids) if id_ not in self._commits and id_ not in self._ahead]
-        small: dict[str, str] = {}
-        for id_, (found, _) in zip(
-            wanted, self._ask([f"info {full_id(id_)}" for id_ in wanted]), strict=True
-        ):
-            if found and found[2] in {b"commit", b"blob"} and int(found[3]) <= SMALL:
-                small[id_] = found[2].decode()
-        for kind in ("commit", "blob"):
-            some = [id_ for id_, of in small.items() if of == kind]
-            for id_, data in zip(some, self._read(some, kind), strict=True):
-                if kind == "blob":
-                    self._ahead[id_] = data
-                    self._ahead_bytes += len(data)
-                else:
-                    self._keep(CommitId(id_), data)
+        answers = self._ask([f"contents {full_id(id_)}" for id_ in wanted], most=SMALL)
+        for id_, (found, data) in zip(wanted, answers, strict=True):
+            if found is None or data is None:
+                continue
+            if found[2] == b"blob":
+                self._ahead[id_] = data
+                self._ahead_bytes += len(data)
+            elif found[2] == b"commit":
+                self._keep(CommitId(id_), data)
 
     def blob(self, id_: BlobId, *, limit: int = BLOB_LIMIT) -> bytes:
         """Read the content of one file; refuse one larger than `limit` before it is read."""
@@ -378,11 +373,11 @@ class Objects(Git):
                 raise BadObject(f"object {id_} is missing or damaged", hint="git fsck says more")
             if found[2].decode() != kind:
                 raise BadObject(f"{id_} is a {found[2].decode()}, not a {kind}")
-            read.append(data)
+            read.append(data or b"")
         return read
 
-    def _ask(self, requests: Sequence[str]) -> Iterator[_Answer]:
-        """Put requests to the process that stays, and give what it answers each.
+    def _ask(self, requests: Sequence[str], *, most: int | None = None) -> Iterator[_Answer]:
+        """Put requests to the process that stays, and give what it answers each; larger contents than `most` pass by.
 
         They are sent in portions that a pipe holds, so that neither side ever waits for the other.
         """
@@ -392,14 +387,14 @@ class Objects(Git):
         with self._lock:
             try:
                 for portion in _portions(requests):
-                    answers += self._exchange(portion)
+                    answers += self._exchange(portion, most)
             except BaseException:
                 # What is left in the pipe would answer the next question.
                 self._stop()
                 raise
         return iter(answers)
 
-    def _exchange(self, portion: Sequence[bytes]) -> Iterator[_Answer]:
+    def _exchange(self, portion: Sequence[bytes], most: int | None) -> Iterator[_Answer]:
         if self._reader is None:
             # With a buffer it writes when it is told to, not twice for each object.
             self._reader = self.start("cat-file", "--batch-command", "--buffer", "-z")
@@ -414,12 +409,22 @@ class Objects(Git):
             if not header.endswith(b"\n"):
                 raise GitFailed("git stopped reading objects", hint="git fsck says more")
             found = _FOUND.fullmatch(header[:-1])
-            data = b""
+            data = None
             if found is not None and request.startswith(b"contents "):
-                data = answers.read(int(found[3]))
+                size = int(found[3])
+                if most is None or size <= most:
+                    data = answers.read(size)
+                else:
+                    _pass_by(answers, size)
                 if answers.read(1) != b"\n":
                     raise GitFailed("git stopped in the middle of an object", hint="git fsck says more")
             yield found, data
+
+
+def _pass_by(answers: IO[bytes], size: int) -> None:
+    """Read on behind something, piece by piece, and keep none of it."""
+    while size > 0 and (piece := answers.read(min(size, SMALL))):
+        size -= len(piece)
 
 
 def has_surrogates(text: str) -> bool:
