@@ -1672,6 +1672,14 @@ def test_p40_signatures_are_judged_by_ssh_keygen_and_the_list_alone(bench: Bench
         assert [signature.status.value for signature in judged.values()] == ["good", "unknown-key", "bad"]
 
 
+def test_a_format_that_only_the_user_defines_stops_no_reading(bench: Bench, ann: Clone) -> None:
+    key = bench.keys("ann")
+    ann.git("config", "format.pretty", "mine")
+    with opened(ann, signing_key=key.path) as repo:
+        id_ = repo.write_commit(tree=EMPTY_TREE, parents=[], message="m", author=ANN, when=NOON, sign=True)
+        assert repo.signatures([id_], key.allowed("ann@example.org"))[id_].status.value == "good"
+
+
 def test_a_key_is_trusted_for_commits_only_while_the_list_says_so(bench: Bench, ann: Clone) -> None:
     key = bench.keys("ann")
     with opened(ann, signing_key=key.path) as repo:

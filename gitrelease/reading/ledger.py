@@ -21,7 +21,7 @@ from gitrelease.core.names import (
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
-from gitrelease.messages import read_message
+from gitrelease.messages import MessageRefused, read_message
 from gitrelease.reading.holdings import Holdings
 from gitrelease.reading.trees import read_workspace
 from gitrelease.repo import Commit, NotOnFirstParents, Repo
@@ -138,7 +138,11 @@ def receipt_of(commit: Commit) -> Receipt:
 
 @lru_cache(maxsize=1024)
 def _receipt(message: str, id_: CommitId) -> Receipt:
-    return read_message(message, "receipt", parse_receipt, of=f"the ledger's {id_:.7}")
+    try:
+        return read_message(message, "receipt", parse_receipt, of=f"the ledger's {id_:.7}")
+    except MessageRefused as wrong:
+        hint = "only a runner may write receipts; restore the branch `production` from a clone"
+        raise MessageRefused(wrong.message, hint=hint) from wrong
 
 
 def find_root(repo: Repo, tip: CommitId) -> CommitId:
