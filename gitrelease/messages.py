@@ -84,12 +84,19 @@ def _read(text: str, parse: Callable[[Mapping[str, object]], Parsed], *, of: str
     try:
         value = strict_json(text)
         if _MAYBE_HALF.search(text):
-            json.dumps(
-                value, ensure_ascii=False
-            ).encode()  # half a character has no bytes, and could not be kept
+            _check_halves(value)
         return parse(cast("Mapping[str, object]", value))
     except (ValueError, RecursionError, GitReleaseError) as wrong:
         raise MessageRefused(f"{of} carries a value that gitrelease cannot read ({wrong})") from wrong
+
+
+def _check_halves(value: object) -> None:
+    """Refuse a value with half a character in it, which has no bytes and could not be kept."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as wrong:
+        half = f"\\u{ord(wrong.object[wrong.start]):04x}"
+        raise ValueError(f"{half} is half a character") from wrong
 
 
 def strict_json(text: str) -> object:

@@ -389,6 +389,8 @@ modify by dev-1 (unproven claim), 2026-11-20 10:00 UTC (2 hours ago)
 leave out test customers
 cannot be released: it is not signed"""
     )
+    step = "next: gitrelease check --ref submit/job/orders/v3  (says what is wrong with it)"
+    assert tasks.task_next(unsigned, SCREEN) == step
 
 
 def test_revoked_tasks_are_listed() -> None:

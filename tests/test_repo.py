@@ -23,6 +23,7 @@ from gitrelease.errors import Exit, GitReleaseError, NotFound, RaceLost, Refused
 from gitrelease.repo import (
     EMPTY_TREE,
     BadObject,
+    CloneHeld,
     Conflicts,
     Entry,
     GitFailed,
@@ -1387,6 +1388,46 @@ def test_a_lock_that_was_left_is_named(mover: Repo, server: Clone) -> None:
     assert server.refs() == {MAIN: main}
 
 
+def test_a_lock_on_the_head_of_the_server_is_named(mover: Repo, server: Clone) -> None:
+    # git takes it to move the branch that HEAD names.
+    main = mover.tip(MAIN)
+    assert main is not None
+    (server.path / "HEAD.lock").touch()
+    with pytest.raises(RaceLost, match=r"or its lock was left: HEAD\.lock"):
+        mover.push([RefMove(ref=MAIN, new=write(mover, main, message="second"), expected=main)])
+    assert server.refs() == {MAIN: main}
+
+
+def test_a_lock_of_this_clone_is_not_taken_for_a_remote_that_is_silent(
+    ann: Clone, server: Clone, bench: Bench
+) -> None:
+    with opened(ann) as repo:
+        repo.fetch(main=MAIN)
+        other = bench.clone(server, "bob")
+        other.commit({"x": "y"}, "x")
+        other.push(f"HEAD:{MAIN}")
+        lock = ann.path / ".git/refs/remotes/origin/main.lock"
+        lock.touch()
+        with pytest.raises(CloneHeld, match=r"in this clone.*refs/remotes/origin/main\.lock") as caught:
+            repo.fetch(main=MAIN)
+        assert caught.value.hint == "run the command again; if it stays so, delete that file"
+        lock.unlink()
+        repo.fetch(main=MAIN)
+
+
+def test_a_server_that_dies_in_mid_push_did_not_decline_it(ann: Clone, server: Clone) -> None:
+    hook = server.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    hook.chmod(0o755)
+    with (
+        opened(ann) as repo,
+        pytest.raises(Unreachable, match="broke off in mid-push") as caught,
+    ):
+        repo.push([create("refs/heads/x", head(ann))])
+    assert caught.value.hint == "run the command again: it goes on from whatever arrived"
+
+
 def test_a_push_whose_answer_was_lost_can_be_repeated(mover: Repo, server: Clone) -> None:
     main = mover.tip(MAIN)
     assert main is not None
@@ -1629,6 +1670,14 @@ def test_p40_signatures_are_judged_by_ssh_keygen_and_the_list_alone(bench: Bench
             ann.git("config", setting, value)
         judged = repo.signatures([good, unknown, tampered], allowed)
         assert [signature.status.value for signature in judged.values()] == ["good", "unknown-key", "bad"]
+
+
+def test_a_format_that_only_the_user_defines_stops_no_reading(bench: Bench, ann: Clone) -> None:
+    key = bench.keys("ann")
+    ann.git("config", "format.pretty", "mine")
+    with opened(ann, signing_key=key.path) as repo:
+        id_ = repo.write_commit(tree=EMPTY_TREE, parents=[], message="m", author=ANN, when=NOON, sign=True)
+        assert repo.signatures([id_], key.allowed("ann@example.org"))[id_].status.value == "good"
 
 
 def test_a_key_is_trusted_for_commits_only_while_the_list_says_so(bench: Bench, ann: Clone) -> None:

@@ -125,7 +125,12 @@ def verify(desk: Desk, *, since_last: bool = False) -> VerifyResult:
                 hint="clone the release repository, or `git fetch` all of its branches",
             )
         broken.append(
-            Broken(promise=4, ref=LEDGER, why="is missing; it is never rebuilt, restore it from a clone")
+            Broken(
+                promise=4,
+                ref=LEDGER,
+                why="is missing here: `git fetch` all branches; where the shared repository lacks it, too, restore"
+                " it from a clone, because it is never rebuilt",
+            )
         )
         return _result(desk, desk.root, None, broken)
     tip = CommitId(refs[LEDGER])

@@ -17,11 +17,13 @@ from gitrelease.core.names import (
     RefName,
     TreeId,
     manifest_path,
+    package_ref,
+    release_tag,
 )
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
-from gitrelease.messages import read_message
+from gitrelease.messages import MessageRefused, read_message
 from gitrelease.reading.holdings import Holdings
 from gitrelease.reading.trees import read_workspace
 from gitrelease.repo import Commit, NotOnFirstParents, Repo
@@ -138,7 +140,11 @@ def receipt_of(commit: Commit) -> Receipt:
 
 @lru_cache(maxsize=1024)
 def _receipt(message: str, id_: CommitId) -> Receipt:
-    return read_message(message, "receipt", parse_receipt, of=f"the ledger's {id_:.7}")
+    try:
+        return read_message(message, "receipt", parse_receipt, of=f"the ledger's {id_:.7}")
+    except MessageRefused as wrong:
+        hint = "only a runner may write receipts; restore the branch `production` from a clone"
+        raise MessageRefused(wrong.message, hint=hint) from wrong
 
 
 def find_root(repo: Repo, tip: CommitId) -> CommitId:
@@ -270,12 +276,23 @@ def _check_not_behind(ledger: Ledger, archive: Archive) -> None:
     """Refuse a ledger that lacks a package which the archive says was released: it was rewound."""
     for package in _last_released(archive):
         is_undone = ledger.receipt.is_open and ledger.receipt.package == package
+        if is_undone and _is_half_pushed(ledger.repo, package):
+            continue
         if is_undone or not ledger.has(package):
             raise LedgerForged(
                 f"the archive says that {package} was released, and the ledger "
                 + ("still has it at work" if is_undone else "does not know it"),
                 hint="the branch `production` was rewound or replaced; restore it from a clone",
             )
+
+
+def _is_half_pushed(repo: Repo, package: PackageName) -> bool:
+    """Say whether a server died while it wrote down the end of a release, with the archive and not yet the ledger.
+
+    The push is one, but git renames one file after the other, the archive's first, and removes branches last: then
+    the package still has its branch, and no tag. Where the ledger was rewound later, that is the other way about.
+    """
+    return repo.tip(package_ref(package)) is not None and not repo.has_tag(release_tag(package))
 
 
 def _last_released(archive: Archive) -> list[PackageName]:

@@ -201,6 +201,8 @@ def task_next(one: TaskStanding, paper: Paper) -> str:
             paper, f"gitrelease pull && gitrelease submit {task.item}", f"{task.item} changed since"
         )
     match one.state:
+        case TaskState.PENDING if task.submitter.member is None:
+            return next_step(paper, f"gitrelease check --ref submit/{task.id}", "says what is wrong with it")
         case TaskState.PENDING:
             return next_step(paper, f"gitrelease release {task.id}", "puts it up for review")
         case TaskState.IN_REVIEW:

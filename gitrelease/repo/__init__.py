@@ -25,6 +25,7 @@ from gitrelease.repo.signing import Signing
 from gitrelease.repo.values import (
     EMPTY_TREE,
     BadObject,
+    CloneHeld,
     Commit,
     Conflicts,
     Entry,
@@ -57,6 +58,7 @@ __all__ = [
     "BLOB_LIMIT",
     "EMPTY_TREE",
     "BadObject",
+    "CloneHeld",
     "Commit",
     "Conflicts",
     "Entry",

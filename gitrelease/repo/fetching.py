@@ -32,6 +32,7 @@ class Fetching(Refs):
 
         Raises:
             Unreachable, RemoteRefusedCredentials: the shared repository did not answer.
+            CloneHeld: what it answered cannot be noted here now.
             HistoryRewritten: one of them does not contain what it held; this clone keeps what it held.
         """
         if self.is_direct:

@@ -12,6 +12,7 @@ from gitrelease.repo.history import History
 from gitrelease.repo.run import Config, Ran
 from gitrelease.repo.values import (
     BadObject,
+    CloneHeld,
     GitFailed,
     PushDeclined,
     PushHeld,
@@ -35,7 +36,10 @@ _CREDENTIALS = re.compile(
 _ARCHIVED = re.compile(r"archived so it is read-only", re.IGNORECASE)
 # What the server says stands behind "remote: ".
 _DAMAGED = re.compile(r"^fatal: bad object (refs/(?:gitrelease|remotes)/\S+)$", re.MULTILINE)
-_LOCK = re.compile(r"Unable to create '[^']*?((?:refs/[^']*|packed-refs)\.lock)': File exists")
+_BROKEN_OFF = re.compile(r"^fatal: the remote end hung up unexpectedly", re.MULTILINE)
+_LOCK = re.compile(r"Unable to create '[^']*?((?:refs/[^']*|packed-refs|HEAD)\.lock)': File exists")
+# The same of this clone: what the server says stands behind "remote: ".
+_LOCKED_HERE = re.compile(r"^(?!remote:).*Unable to create '([^']*\.lock)': File exists", re.MULTILINE)
 # What git's own servers answer when another push got in between, after they had named the old values.
 LOST = re.compile(
     r"cannot lock ref|failed to (update|lock)|incorrect old value|already exists|stale info|fetch first"
@@ -250,6 +254,11 @@ class Refs(History):
             raise _held(moves, ran.err)
         if not reasons and _CREDENTIALS.search(ran.err):
             raise self._no_answer(ran)
+        if not reasons and _BROKEN_OFF.search(ran.err):
+            raise Unreachable(
+                f"the connection to the remote {self.remote} broke off in mid-push: {ran.err}",
+                hint="run the command again: it goes on from whatever arrived",
+            )
         raise PushDeclined("\n".join([ran.err, *(reasons or [said])]))
 
     def _follow(self, moves: Sequence[RefMove]) -> None:
@@ -371,6 +380,11 @@ class Refs(History):
             return BadObject(
                 f"this clone is damaged: {plain(found[1])} names nothing that is here",
                 hint="delete that file in .git, as after a power failure: it only notes what was seen last",
+            )
+        if found := _LOCKED_HERE.search(ran.err):
+            return CloneHeld(
+                f"another git is at work in this clone, or died there and left its lock: {plain(found[1])}",
+                hint="run the command again; if it stays so, delete that file",
             )
         return Unreachable(
             f"the remote {self.remote} did not answer: {ran.err}", hint="check the network and git remote -v"

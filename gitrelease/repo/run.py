@@ -34,6 +34,7 @@ _ALWAYS = (
     "i18n.commitEncoding=UTF-8",
     "i18n.logOutputEncoding=UTF-8",
     "log.showSignature=false",
+    "format.pretty=medium",  # a clone may name one that only the user's own configuration defines
 )
 # Reading needs no network, and must not start one for a missing object of a partial clone.
 _SEALED = ("protocol.allow=never", "core.attributesFile=/dev/null")

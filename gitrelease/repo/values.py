@@ -176,6 +176,12 @@ class Unreachable(GitReleaseError):
     code = "unreachable"
 
 
+class CloneHeld(GitReleaseError):
+    """A git that is at work in this clone, or died there, keeps its refs from being moved."""
+
+    code = "clone-held"
+
+
 class RemoteRefusedCredentials(CredentialsError):
     """The shared repository wants other credentials."""
 

@@ -19,6 +19,7 @@ from gitrelease.core.plan import OutcomeStatus
 from gitrelease.core.status import Status
 from gitrelease.core.workspace import NotAllowed
 from gitrelease.errors import Exit, GitReleaseError, HalfDone, Refused
+from gitrelease.messages import MessageRefused
 from gitrelease.reading.ledger import LedgerForged, LedgerMissing
 from gitrelease.reading.situation import MainMissing
 from tests.kit.git import Bench
@@ -850,6 +851,26 @@ def test_who_slips_in_another_workspace_cannot_sign_for_it(shop: Shop, bench: Be
     clone.git("commit", "--quiet", "--allow-empty", "-S", "-m", body)
     clone.push("HEAD:production")
     changes_nothing(shop, "sync-2", LedgerForged, "is not signed")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('{"runner": "\\ud800"}', r"\\ud800 is half a character"),
+        ('{"run": 1, "run": 2}', "the key 'run' stands twice"),
+        ("no value at all", "carries no value of gitrelease"),
+    ],
+)
+def test_a_receipt_that_cannot_be_read_says_what_to_do(shop: Shop, value: str, words: str) -> None:
+    shop.person("sync").sync()
+    clone = shop.person("sync").clone
+    clone.git("fetch", "--quiet", "origin")
+    tip = "origin/production"
+    made = clone.git("commit-tree", "-S", "-p", tip, "-m", f"odd\n\n{value}", f"{tip}^{{tree}}")
+    clone.push(f"{made}:production")
+    error = changes_nothing(shop, "sync-2", MessageRefused, words)
+    assert error.hint is not None
+    assert "restore the branch `production` from a clone" in error.hint
 
 
 def test_a_ledger_that_keeps_the_trust_root_only_beside_it_is_refused(shop: Shop) -> None:

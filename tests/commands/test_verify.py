@@ -823,6 +823,8 @@ def test_a_ledger_that_is_gone(attacked: Shop) -> None:
     attacked.server.git("update-ref", "-d", LEDGER)
     result = audit(attacked)
     assert found(result) == {(4, LEDGER)}
+    # A clone of one branch lacks it as well, and nobody has to restore anything then.
+    assert "is missing here: `git fetch` all branches" in why(result, 4, LEDGER)
     assert (result.root, result.checked) == (attacked.root, Checked())
 
 

@@ -21,6 +21,7 @@ from gitrelease.commands.verify import verify
 from gitrelease.core.item import record_document
 from gitrelease.core.names import BlobId, item_key, manifest_path, package_name, record_path
 from gitrelease.core.package import manifest_document
+from gitrelease.core.status import Status
 from gitrelease.documents import dump
 from gitrelease.errors import Exit, GitReleaseError, NotFound, Refused, UsageError
 from gitrelease.repo import HistoryRewritten, NotARepository, Repo
@@ -90,6 +91,25 @@ def test_p11_a_ledger_rewound_into_the_middle_of_a_release_is_not_gone_on_with(b
     try:
         with nothing_moves(shop), pytest.raises(GitReleaseError):
             shop.person("sync-2").sync()
+    finally:
+        shop.close()
+
+
+@pytest.mark.long
+def test_p11_a_release_whose_end_the_server_wrote_down_in_part_is_finished(bench: Bench) -> None:
+    """Git renames ref by ref, the archive's first: a power failure then looks like a ledger that was rewound."""
+    shop = open_shop(bench, FIRST_ITEMS, lease=1)
+    try:
+        shop.person("sync").sync()
+        name = shop.released(orders("first"), "orders")
+        head = shop.server.git("rev-parse", "production~1^3")
+        shop.server.git("update-ref", f"refs/heads/package/{name}", head)
+        shop.server.git("update-ref", "-d", f"refs/tags/release/{name}")
+        shop.server.git("update-ref", "refs/heads/production", "production~1")
+        done = shop.person("sync-2").sync()
+        assert [(one.name, one.status) for one in done.packages] == [(name, Status.SUCCESSFUL)]
+        assert f"refs/heads/package/{name}" not in shop.refs()
+        assert verify(shop.person("sync-2").desk).ok
     finally:
         shop.close()
 
