@@ -19,6 +19,8 @@ WINDOW = 256
 _OPINIONS = 16
 """How many opinions on a package are looked for; more are read when they are asked for."""
 
+_ITEMS = ("jobs/", "scripts/")
+
 Step = tuple[Commit, tuple[TreeChange, ...]]
 """One commit of the ledger, with its difference to the one before."""
 
@@ -33,8 +35,8 @@ class Outlook:
     repo: Repo
     lists: str
     """The lists beside the last receipt that was looked at, as far as is known."""
-    main: str
-    """The last commit of the main branch that was looked at."""
+    main: str | None = None
+    """The last commit of the main branch that was looked at; None where nothing is known of what came before."""
 
     def look(self, steps: Sequence[Step]) -> None:
         """Look at the receipts that come next."""
@@ -48,17 +50,24 @@ class Outlook:
         bases = {id_: commit.parents[0] for id_, commit in held.items() if commit.parents}
         repo.read_ahead(bases.values())
         lists = [self.lists, *_lists(receipts)]
-        main = [self.main, *_merges(receipts, bases)]
+        main = [*([] if self.main is None else [self.main]), *_merges(receipts, bases)]
         found = repo.compare_ahead(((base, id_) for id_, base in bases.items()), lines=(lists, main))
-        self.lists, self.main = lists[-1], main[-1]
+        self.lists, self.main = lists[-1], main[-1] if main else None
         ways: set[tuple[str, str]] = {
             (commit.tree, change.path) for commit, changes in steps for change in changes
         }
         ways |= {(lists[0], path) for path in _paths(repo, lists)}
-        ways |= {(main[0], path) for path in _paths(repo, main)}
+        ways |= {(main[0], path) for path in _paths(repo, main)} if main else set()
         repo.walk_ahead(ways)
         changed = [*found, *(change for _, made in steps for change in made)]
-        entries = (entry for change in changed for entry in (change.before, change.after))
+        entries = (
+            entry
+            for change in changed
+            # Nobody but a rollback asks what an item was before.
+            for entry in (
+                (change.after,) if change.path.startswith(_ITEMS) else (change.before, change.after)
+            )
+        )
         repo.read_ahead(entry.id for entry in entries if entry is not None and entry.is_file)
 
     def _read_logs(self, receipts: Sequence[tuple[Commit, Receipt]]) -> None:

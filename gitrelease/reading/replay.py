@@ -223,8 +223,10 @@ class _Player:
         past = self.past
         self.signers = _Signers(repo=self.repo)
         merges = [known.merge for known in past.packages.values()]
-        main = merges[-1] if merges else past.founding.taken_over
-        self.outlook = Outlook(repo=self.repo, lists=past.receipt.holdings or EMPTY_TREE, main=main)
+        # Whoever begins in the middle knows no merge, and all that came before is not worth looking at.
+        self.outlook = Outlook(
+            repo=self.repo, lists=past.receipt.holdings or EMPTY_TREE, main=merges[-1] if merges else None
+        )
 
     def play(self) -> None:
         """Go through all of it."""
