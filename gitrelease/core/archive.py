@@ -75,9 +75,12 @@ class ArchiveEntry:
         return f"settled {len(self.tasks)} tasks"
 
 
+NUMBERS = "numbers/"
+
+
 def number_path(item: ItemKey) -> str:
     """Say where the archive's tree keeps the highest number of an item."""
-    return f"numbers/{item.kind}/{shard(item.name)}/{fold(item.name)}"
+    return f"{NUMBERS}{item.kind}/{shard(item.name)}/{fold(item.name)}"
 
 
 def outcome_path(package: PackageName) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitrelease.archiving import entry_of, number_bytes, read_number, read_summary
-from gitrelease.core.archive import ArchiveEntry, Settlement, number_path, outcome_path
-from gitrelease.core.names import ARCHIVE, CommitId, MemberId, PackageName
+from gitrelease.core.archive import NUMBERS, ArchiveEntry, Settlement, number_path, outcome_path
+from gitrelease.core.content import Held
+from gitrelease.core.names import ARCHIVE, BlobId, CommitId, MemberId, PackageName
 from gitrelease.core.pull_request import closing_fault, parse_pull_request
 from gitrelease.core.workspace import Action, Signatures, Workspace
 from gitrelease.errors import GitReleaseError
 from gitrelease.reading.broken import Broken
 from gitrelease.reading.lookahead import WINDOW, Step
+from gitrelease.reading.sources import git_hash
+from gitrelease.reading.trees import held
 from gitrelease.repo import EMPTY_TREE, Commit, Repo, TreeChange
 from gitrelease.signers import identify
 
@@ -32,6 +35,8 @@ class Settlements:
     released: set[PackageName] = field(default_factory=set)
     """The packages that entries say were released."""
     signatures: int = 0
+    _numbers: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Which blob was last to lie at a path, and the number that it holds."""
 
     def faults(self) -> Iterator[Broken]:
         """Go through all entries, oldest first."""
@@ -53,9 +58,13 @@ class Settlements:
             before = commit
 
     def _look_ahead(self, steps: Sequence[Step]) -> None:
-        """Read at once what some entries write, and what was there before."""
+        """Read at once what some entries write, and what was there before; but numbers follow from the entries."""
         entries = (
-            entry for _, changes in steps for change in changes for entry in (change.before, change.after)
+            entry
+            for _, changes in steps
+            for change in changes
+            if not change.path.startswith(NUMBERS)
+            for entry in (change.before, change.after)
         )
         self.repo.read_ahead(entry.id for entry in entries if entry is not None and entry.is_file)
 
@@ -114,21 +123,22 @@ class Settlements:
         for change in changes:
             if change.path not in expected:
                 yield self._bad(f"{what} changes {change.path}, which it does not settle")
-        for path, data in expected.items():
-            if data is not None and self.repo.content(commit.tree, path) != data:
+        for path, blob in expected.items():
+            if blob is not None and held(self.repo.tree_entry(commit.tree, path)) != Held(blob):
                 yield self._bad(f"{what} keeps another number at {path} than the highest that was used")
 
     def _is_runner(self, who: MemberId) -> bool:
         return any(workspace.may(who, Action.SYNC) for workspace in self.workspaces)
 
-    def _files(self, entry: ArchiveEntry, before: Commit, commit: Commit) -> dict[str, bytes | None]:
+    def _files(self, entry: ArchiveEntry, before: Commit, commit: Commit) -> dict[str, BlobId | None]:
         """Say which files an entry writes, and what into them where that follows from it alone."""
-        files: dict[str, bytes | None] = {}
+        files: dict[str, BlobId | None] = {}
         for task in entry.tasks:
             path = number_path(task.id.item)
-            known = files.get(path) or self.repo.content(before.tree, path)
-            highest = max(0 if known is None else read_number(known, of=path), task.id.version)
-            files[path] = number_bytes(task.id.item, highest)
+            known = self._numbers[path][1] if path in files else self._number(before, path)
+            highest = max(known, task.id.version)
+            blob = BlobId(git_hash(number_bytes(task.id.item, highest)))
+            files[path], self._numbers[path] = blob, (blob, highest)
         if entry.package is not None and entry.settlement is not Settlement.RELEASED:
             path = outcome_path(entry.package)
             files[path] = None
@@ -140,6 +150,16 @@ class Settlements:
             if summary is None or summary.name not in names or str(summary.status) != str(entry.settlement):
                 raise GitReleaseError(f"it keeps no word on {entry.package}, which was {entry.settlement}")
         return files
+
+    def _number(self, before: Commit, path: str) -> int:
+        """Say which number was the highest that was used; what was just written is not read again."""
+        there = self.repo.tree_entry(before.tree, path)
+        if there is None:
+            return 0
+        known = self._numbers.get(path)
+        if known is not None and known[0] == there.blob:
+            return known[1]
+        return read_number(self.repo.blob(there.blob), of=path)
 
 
 def _not_recorded(entry: ArchiveEntry) -> str | None:
