@@ -47,9 +47,10 @@ def begin(desk: Desk, now: Situation, order: WorkOrder, shift: Shift) -> Applied
     """
     workspace = read_workspace(desk.repo, order.tree)
     targets = _connected(desk, workspace, order)
-    # What cannot be observed is found out before anything is begun, and so is what its end cannot be written on.
+    # What cannot be observed is found out before anything is begun.
     plans = _plans(desk, now.ledger, workspace, targets, order)
-    now.archive.numbers(order.items)
+    if order.package is not None:
+        now.archive.numbers(order.items)  # which its end goes on with, so they have to be readable
     runner = Runner.at(desk, now.ledger, order, shift, tree=order.tree)
     if order.summary is not None:
         runner.show(replace(order.summary, status=Status.RELEASING))
