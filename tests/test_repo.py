@@ -1245,6 +1245,15 @@ def test_a_remote_that_is_not_there_is_unreachable(ann: Clone, bench: Bench) -> 
             assert caught.value.exit is Exit.REFUSED
 
 
+def test_a_server_that_falls_silent_is_not_waited_for_for_ever(ann: Clone) -> None:
+    """Two minutes, unless somebody says otherwise: git itself has no limit at all."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the system accepts, and nobody answers
+        ann.git("remote", "set-url", "origin", f"http://127.0.0.1:{silent.getsockname()[1]}/release.git")
+        briefly = {"GIT_HTTP_LOW_SPEED_TIME": "1"}
+        with opened(ann, briefly) as repo, pytest.raises(Unreachable, match="last 1 seconds"):
+            repo.fetch(main=MAIN)
+
+
 def test_a_note_that_a_power_failure_emptied_is_named(ann: Clone, server: Clone, bench: Bench) -> None:
     note = ann.path / ".git/refs/gitrelease/origin/announced"
     with opened(ann) as repo:

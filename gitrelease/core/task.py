@@ -16,6 +16,12 @@ DESCRIPTION_CHARACTERS = 128
 """The console's limit for the description of a version (dataarts.md 1.2)."""
 
 
+def description_of(message: str) -> str:
+    """Take the description of a version from its commit message; only who commits by hand can write a longer one."""
+    subject = message.partition("\n")[0]
+    return subject if len(subject) <= DESCRIPTION_CHARACTERS else subject[: DESCRIPTION_CHARACTERS - 1] + "…"
+
+
 class TaskState(StrEnum):
     """Where a task stands; the first that holds is it (design 4)."""
 

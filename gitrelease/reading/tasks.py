@@ -24,7 +24,7 @@ from gitrelease.core.names import (
 )
 from gitrelease.core.package import Reason
 from gitrelease.core.people import Actor
-from gitrelease.core.task import Task, highest
+from gitrelease.core.task import Task, description_of, highest
 from gitrelease.core.values import frozen
 from gitrelease.core.workspace import Workspace
 from gitrelease.forges import Forge
@@ -236,7 +236,7 @@ def _read(
         id=id_,
         commit=commit.id,
         change=change,
-        description=commit.message.partition("\n")[0],
+        description=description_of(commit.message),
         submitter=authors[0],
         also_by=tuple(authors[1:]),
         submitted_at=commit.committed_at,

@@ -36,7 +36,7 @@ _CREDENTIALS = re.compile(
 _ARCHIVED = re.compile(r"archived so it is read-only", re.IGNORECASE)
 # What the server says stands behind "remote: ".
 _DAMAGED = re.compile(r"^fatal: bad object (refs/(?:gitrelease|remotes)/\S+)$", re.MULTILINE)
-_BROKEN_OFF = re.compile(r"^fatal: the remote end hung up unexpectedly", re.MULTILINE)
+_BROKEN_OFF = re.compile(r"^fatal: the remote end hung up unexpectedly|Operation too slow", re.MULTILINE)
 _LOCK = re.compile(r"Unable to create '[^']*?((?:refs/[^']*|packed-refs|HEAD)\.lock)': File exists")
 # The same of this clone: what the server says stands behind "remote: ".
 _LOCKED_HERE = re.compile(r"^(?!remote:).*Unable to create '([^']*\.lock)': File exists", re.MULTILINE)

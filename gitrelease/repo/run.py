@@ -38,6 +38,9 @@ _ALWAYS = (
 )
 # Reading needs no network, and must not start one for a missing object of a partial clone.
 _SEALED = ("protocol.allow=never", "core.attributesFile=/dev/null")
+# A server that says nothing at all for two minutes is gone; git itself would wait for ever. Hooks of a server do not
+# count, because it says every few seconds that they still run. GIT_HTTP_LOW_SPEED_TIME sets another time.
+_NETWORK = ("http.lowSpeedLimit=1", "http.lowSpeedTime=120")
 
 # What a person or a CI job sets for git on purpose. Everything else that starts with GIT_ describes the
 # repository of whoever called us, for instance of a hook, and would point git somewhere else.
@@ -193,7 +196,7 @@ class Git:
             argv.append(f"--git-dir={self._place.git_dir}")
             if in_worktree and self._place.worktree is not None:
                 argv.append(f"--work-tree={self._place.worktree}")
-        always = _ALWAYS + (_SEALED if config is Config.SEALED else ())
+        always = _ALWAYS + (_SEALED if config is Config.SEALED else _NETWORK)
         for setting in (*always, *settings):
             argv += ["-c", setting]
         return [*argv, *args]

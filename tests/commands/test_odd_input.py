@@ -620,6 +620,16 @@ def by_hand(person: Person, task: str, *, execute: bool = False) -> PackageName:
     return manifest.name
 
 
+def test_a_subject_of_any_length_is_shown_as_far_as_a_description_goes(shop: Shop) -> None:
+    """A task that was committed by hand is released like another; what is shown of it fits a line."""
+    shop.person("sync").sync()
+    person = shop.person("dev-1")
+    push_on(person, "submit/job/orders/v2", {ORDERS: orders("two", 2)}, "long " * 20_000)
+    person.release("job/orders/v2", name=FIRST)
+    said = view_package(person.desk, FIRST).description
+    assert said.startswith("job/orders/v2: long long ") and said.endswith("…") and len(said) < 150
+
+
 def test_a_number_that_skips_ahead_goes_nowhere(shop: Shop) -> None:
     shop.person("sync").sync()
     person = shop.person("dev-1")

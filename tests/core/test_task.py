@@ -10,7 +10,7 @@ from gitrelease.core.content import Held
 from gitrelease.core.item import Change
 from gitrelease.core.names import CommitId, MemberId, PackageName, task_id
 from gitrelease.core.people import Actor, Person
-from gitrelease.core.task import Task, TaskState, highest, state_of
+from gitrelease.core.task import Task, TaskState, description_of, highest, state_of
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PACKAGE = PackageName("p")
@@ -41,6 +41,19 @@ def task(
 
 
 V2, V3 = task("job/orders/v2"), task("job/orders/v3")
+
+
+@pytest.mark.parametrize(
+    ("message", "described"),
+    [
+        ("why\n\nItem: job/orders\n", "why"),
+        ("", ""),
+        ("w" * 128, "w" * 128),
+        ("w" * 129, "w" * 127 + "…"),
+    ],
+)
+def test_a_description_is_the_first_line_as_far_as_it_may_go(message: str, described: str) -> None:
+    assert description_of(message) == described
 
 
 def test_a_task_without_any_fact_about_it_is_pending() -> None:
