@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -184,7 +185,6 @@ class Prepared:
             path.relative_to(clone.path).as_posix(): path.read_text(encoding="utf-8")
             for path in sorted(clone.path.rglob("*.yaml"))
         }
-        lists = {name: _without_times(self.look(name, "list", "--json")) for name in ("task", "package")}
         return {
             "refs": sorted(refs),
             "trees": trees,
@@ -195,8 +195,12 @@ class Prepared:
             "ledger": [line for line in ledger if not line.startswith("alive")],
             "logs": logs,
             "working": working,
-            "lists": lists,
+            "lists": {what: self.listed(what) for what in ("task", "package")},
         }
+
+    def listed(self, what: str) -> dict[str, Any]:
+        """Give what a list shows, without times."""
+        return cast("dict[str, Any]", _without_times(self.look(what, "list", "--json")))
 
 
 CLOCK = Clock()
