@@ -163,7 +163,10 @@ class LocalForge:
     def merge(self, review: Review, *, into: RefName, main: CommitId, tree: TreeId, message: str) -> CommitId:
         """Write the merge commit and move the main branch to it, from exactly where it was."""
         commit = self._pen.commit(self._repo, tree=tree, parents=(main, review.head), message=message)
-        self._repo.push([RefMove(ref=into, new=commit, expected=main)])
+        # What was judged must still be there: else a package that somebody closed this moment would be merged.
+        judged = {package_ref(review.package): review.head, review_ref(review.package): review.log}
+        still = [RefMove(ref=ref, new=at, expected=at) for ref, at in judged.items() if at is not None]
+        self._repo.push([*still, RefMove(ref=into, new=commit, expected=main)])
         return commit
 
     def report(self, review: Review, standing: Callable[[], Standing]) -> None:

@@ -1,5 +1,7 @@
 """Kill a run of gitrelease before or after any of its effects, as the kernel would: SIGKILL, no goodbye.
 
+Or let somebody else do something at that very moment, and the run go on.
+
 An effect is what somebody else can see afterwards: a git command that moves refs or the index, here or on the
 server, and a file that is renamed into place. They are counted where they happen: git is found through a
 wrapper on PATH, and renames through a start-up module of Python. Nothing of ours is patched.
@@ -46,15 +48,24 @@ fi
 if [ -z "$effect" ]; then exec "$REAL_GIT" "$@"; fi
 echo "$effect" >> "$KILL_LOG"
 number=$(wc -l < "$KILL_LOG")
-if [ "$KILL_AT" = "$number before" ]; then kill -KILL "$PPID"; exit 1; fi
+reached() {
+  if [ -n "$KILL_ELSE" ]; then "$KILL_ELSE" < /dev/null; else kill -KILL "$PPID"; exit 1; fi
+}
+if [ "$KILL_AT" = "$number before" ]; then reached; fi
 "$REAL_GIT" "$@"
 code=$?
-if [ "$KILL_AT" = "$number after" ]; then kill -KILL "$PPID"; fi
+if [ "$KILL_AT" = "$number after" ]; then reached; fi
 exit $code
 """
 
 _STARTUP = '''"""Counts renames, and kills this process at the one that is asked for."""
-import os, signal
+import os, signal, subprocess
+
+def reached():
+    if other := os.environ.get("KILL_ELSE"):
+        subprocess.run([other], stdin=subprocess.DEVNULL)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 def counted(real):
     def rename(*args, **kwargs):
@@ -64,10 +75,10 @@ def counted(real):
             log.seek(0)
             number = len(log.readlines())
         if os.environ["KILL_AT"] == f"{number} before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            reached()
         real(*args, **kwargs)
         if os.environ["KILL_AT"] == f"{number} after":
-            os.kill(os.getpid(), signal.SIGKILL)
+            reached()
     return rename
 
 if "KILL_LOG" in os.environ:
@@ -141,10 +152,12 @@ class Killer:
         environ: Mapping[str, str],
         at: str = "never",
         watched: Callable[[Watch], object] = lambda watch: None,
+        meanwhile: Path | None = None,
     ) -> Ended:
         """Run `gitrelease` with these words; `at` is the number of an effect and `before` or `after`.
 
-        `watched` is told who counts, where there are effects that are seen elsewhere.
+        `watched` is told who counts, where there are effects that are seen elsewhere. With `meanwhile` the run is
+        not killed: it waits for that program to end, and goes on.
         """
         tools = self.folder / "tools"
         log = self.folder / f"effects-{os.urandom(6).hex()}"
@@ -155,6 +168,7 @@ class Killer:
             "PYTHONPATH": os.pathsep.join([str(tools), str(Path(__file__).parent.parent.parent)]),
             "KILL_LOG": str(log),
             "KILL_AT": at,
+            "KILL_ELSE": str(meanwhile or ""),
         }
         watch = Watch(log=log, at=at)
         watched(watch)
