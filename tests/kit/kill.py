@@ -107,10 +107,15 @@ class Watch:
 
     log: Path
     at: str
+    meanwhile: Path | None = None
+    """What is run instead of killing; nothing it does is counted."""
     pid: int = 0
+    is_elsewhere: bool = False
 
     def kills_before(self, effect: str) -> bool:
         """Count an effect that is about to happen; say whether it does not, as nobody is there to ask for it."""
+        if self.is_elsewhere:
+            return False
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"{effect}\n")
         return self._kills("before")
@@ -121,7 +126,12 @@ class Watch:
 
     def _kills(self, when: str) -> bool:
         number = len(self.log.read_text(encoding="utf-8").splitlines())
-        if self.at != f"{number} {when}":
+        if self.is_elsewhere or self.at != f"{number} {when}":
+            return False
+        if self.meanwhile is not None:
+            self.is_elsewhere = True
+            subprocess.run([str(self.meanwhile)], stdin=subprocess.DEVNULL, check=False)
+            self.is_elsewhere = False
             return False
         os.kill(self.pid, signal.SIGKILL)
         return True
@@ -170,7 +180,7 @@ class Killer:
             "KILL_AT": at,
             "KILL_ELSE": str(meanwhile or ""),
         }
-        watch = Watch(log=log, at=at)
+        watch = Watch(log=log, at=at, meanwhile=meanwhile)
         watched(watch)
         with subprocess.Popen(
             [sys.executable, "-m", "gitrelease", *words],

@@ -6,7 +6,7 @@ Whatever happens on the way, in the end there is one of each: pull request, revi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -24,7 +24,7 @@ from tests.github.use_shop import HubPerson, HubShop, open_hub_shop, poured
 from tests.kit.git import Bench, Clone, KeyRing
 from tests.kit.kill import Ended, Killer, Watch
 from tests.kit.shop import FIRST_ITEMS
-from tests.stories.test_kills import PACKAGE, SCENES, Prepared, kill_everywhere, play_twice_at_once
+from tests.stories.test_kills import PACKAGE, SCENES, Prepared, Scene, kill_everywhere, play_twice_at_once
 
 
 def is_write(asked: Asked) -> bool:
@@ -77,7 +77,6 @@ def told(shop: HubShop, *, is_alone: bool = True) -> dict[str, list[tuple[object
 class OnGitHub(Prepared):
     """A shop on GitHub that is ready for its scene."""
 
-    name: str
     shop: HubShop
     is_alone: bool = True
     """Whether nobody else plays the same scene at the same moment."""
@@ -98,8 +97,10 @@ class OnGitHub(Prepared):
             yield replace(self, folder=shop.bench.folder, environ=shop.bench.environ, shop=shop)
         shutil.rmtree(to)
 
-    def play(self, *, at: str = "never") -> Ended:
-        """Type the command of the scene, and be killed where it is asked for: also between two requests."""
+    def type(
+        self, who: str, words: Sequence[str], *, at: str = "never", meanwhile: Path | None = None
+    ) -> Ended:
+        """Type a command; also a request that changes something is an effect."""
 
         def watched(watch: Watch) -> None:
             faults = self.shop.hub.server.faults
@@ -114,11 +115,12 @@ class OnGitHub(Prepared):
             )
 
         return self.killer.run(
-            self.scene.words,
-            where=self.folder / self.scene.who,
-            environ=self.environ_of(self.scene.who),
+            words,
+            where=self.folder / who,
+            environ=self.environ_of(who),
             at=at,
             watched=watched,
+            meanwhile=meanwhile,
         )
 
     def look(self, *words: str) -> str:
@@ -133,7 +135,7 @@ class OnGitHub(Prepared):
         """Say what people find afterwards, also on GitHub."""
         self.shop.hub.server.faults.clear()
         words = told(self.shop, is_alone=self.is_alone)
-        return super().state(), decided(self.shop, is_alone=self.is_alone), words
+        return self.found(), decided(self.shop, is_alone=self.is_alone), words
 
     def listed(self, what: str) -> dict[str, Any]:
         """Give what a list shows, and what was said twice at the same moment once."""
@@ -155,21 +157,22 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, keys: KeyRing) -> Iterato
 
         def prepare(name: str) -> OnGitHub:
             if name not in made:
-                made[name] = stack.enter_context(ready(tmp_path_factory.mktemp(f"hub-{name}"), keys, name))
+                made[name] = stack.enter_context(
+                    ready(tmp_path_factory.mktemp(f"hub-{name}"), keys, SCENES[name])
+                )
             return made[name]
 
         yield prepare
 
 
 @contextmanager
-def ready(folder: Path, keys: KeyRing, name: str) -> Iterator[OnGitHub]:
-    """Open a shop on GitHub, and bring it to where a scene begins."""
-    scene = SCENES[name]
+def ready(folder: Path, keys: KeyRing, scene: Scene, *others: str, lease: int = 1) -> Iterator[OnGitHub]:
+    """Open a shop on GitHub, and bring it to where a scene begins, which other people may be part of."""
     with github(folder / "github") as hub:
         bench = Bench(folder=folder, keys=keys)
-        shop = open_hub_shop(bench, hub, FIRST_ITEMS, lease=1, auto_merge=not scene.by_hand)
+        shop = open_hub_shop(bench, hub, FIRST_ITEMS, lease=lease, auto_merge=not scene.by_hand)
         scene.prepare(shop)
-        for who in (scene.who, "view-1"):
+        for who in (scene.who, *others, "view-1"):
             shop.person(who)
         shop.close()
         yield OnGitHub(
@@ -178,7 +181,6 @@ def ready(folder: Path, keys: KeyRing, name: str) -> Iterator[OnGitHub]:
             root=shop.root,
             killer=Killer(folder=folder / "killer"),
             scene=scene,
-            name=name,
             shop=shop,
         )
 

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,11 +135,14 @@ class Prepared:
 
     def play(self, *, at: str = "never") -> Ended:
         """Type the command of the scene, and be killed where it is asked for."""
+        return self.type(self.scene.who, self.scene.words, at=at)
+
+    def type(
+        self, who: str, words: Sequence[str], *, at: str = "never", meanwhile: Path | None = None
+    ) -> Ended:
+        """Type a command; at some effect it is killed, or a program is run in between."""
         return self.killer.run(
-            self.scene.words,
-            where=self.folder / self.scene.who,
-            environ=self.environ_of(self.scene.who),
-            at=at,
+            words, where=self.folder / who, environ=self.environ_of(who), at=at, meanwhile=meanwhile
         )
 
     def look(self, *words: str) -> str:
@@ -165,7 +168,11 @@ class Prepared:
         return left
 
     def state(self) -> object:
-        """Say what people find afterwards, without what differs from run to run: ids, times, signs of life."""
+        """Say what people find afterwards."""
+        return self.found()
+
+    def found(self) -> dict[str, Any]:
+        """Give what is in git and in lists, without what differs from run to run: ids, times, signs of life."""
         server = self.server
         refs = server.refs()
         trees = {

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from gitrelease.core.names import REVIEW, WORKSPACE_PATH
 from tests.kit.git import Bench, KeyRing
-from tests.kit.kill import Ended, Killer
+from tests.kit.kill import Killer
 from tests.kit.shop import FIRST_ITEMS, Shop, job_yaml, open_shop
 from tests.stories.test_kills import CHANGED, PACKAGE, Prepared, Scene
 
@@ -103,6 +102,15 @@ class Pair:
     other: Typed
     by_hand: bool = False
 
+    @property
+    def scene(self) -> Scene:
+        """The scene in which the first of them is typed."""
+        return Scene(who=self.one.who, words=self.one.words, prepare=self.prepare, by_hand=self.by_hand)
+
+    def ordered(self, *, is_swapped: bool) -> tuple[Typed, Typed]:
+        """Give the command that is held up, and the one that runs in the middle of it."""
+        return (self.other, self.one) if is_swapped else (self.one, self.other)
+
 
 SUBMIT = _typed("dev-1", "submit --all")
 SUBMIT_ORDERS = _typed("dev-1", "submit orders")
@@ -151,78 +159,60 @@ PAIRS: Mapping[str, Pair] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Both(Prepared):
-    """A shop in which two commands are typed."""
-
-    def type(self, typed: Typed, *, at: str = "never", other: Typed | None = None) -> Ended:
-        """Type a command, and the other one when it is about to do something."""
-        return self.killer.run(
-            typed.words,
-            where=self.folder / typed.who,
-            environ=self.environ_of(typed.who),
-            at=at,
-            meanwhile=None if other is None else self._program(other),
-        )
-
-    def decided(self) -> object:
-        """Say what came of it all; what was said of a package, and decided nothing, makes no difference."""
-        found = self.state()
-        assert isinstance(found, dict)
-        packages, tasks = (found["lists"][what]["items"] for what in ("package", "task"))
-        return {
-            **{what: found[what] for what in ("trees", "archive", "settled", "ledger", "working")},
-            "refs": [ref for ref in found["refs"] if not ref.startswith(REVIEW)],
-            "packages": [(one["name"], one["status"], len(one["items"])) for one in packages],
-            "tasks": [(one["id"], one["state"], one["package"]) for one in tasks],
-        }
-
-    def said(self) -> tuple[str, str]:
-        """Give the exit code of the command that ran in the middle of another, and what it printed."""
-        code, said = (self.folder / f"meanwhile.{what}" for what in ("code", "said"))
-        return code.read_text(encoding="utf-8").strip(), said.read_text(encoding="utf-8")
-
-    def _program(self, typed: Typed) -> Path:
-        project = Path(__file__).parent.parent.parent
-        environ = {**self.environ_of(typed.who), "PYTHONPATH": str(project)}
-        settings = shlex.join(f"{name}={value}" for name, value in environ.items())
-        command = shlex.join([sys.executable, "-m", "gitrelease", *typed.words])
-        lines = (
-            "#!/bin/sh",
-            f"cd {shlex.quote(str(self.folder / typed.who))} || exit 1",
-            f"env -i {settings} {command} > ../meanwhile.said 2>&1",
-            "echo $? > ../meanwhile.code",
-        )
-        program = self.folder / "meanwhile.sh"
-        program.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        program.chmod(0o755)
-        return program
+def decided(here: Prepared) -> object:
+    """Say what came of it all; what was said of a package, and decided nothing, makes no difference."""
+    found = here.found()
+    packages, tasks = (found["lists"][what]["items"] for what in ("package", "task"))
+    return {
+        **{what: found[what] for what in ("trees", "archive", "settled", "ledger", "working")},
+        "refs": [ref for ref in found["refs"] if not ref.startswith(REVIEW)],
+        "packages": [(one["name"], one["status"], len(one["items"])) for one in packages],
+        "tasks": [(one["id"], one["state"], one["package"]) for one in tasks],
+    }
 
 
-@contextmanager
-def _opened(pair: Pair, folder: Path, keys: KeyRing) -> Iterator[Both]:
-    stage = folder / "stage"
-    stage.mkdir()
-    bench = Bench(folder=stage, keys=keys)
-    shop = open_shop(bench, FIRST_ITEMS, lease=1, auto_merge=not pair.by_hand)
-    pair.prepare(shop)
-    for who in (pair.one.who, pair.other.who, "view-1"):
-        shop.person(who)
-    shop.close()
-    yield Both(
-        folder=stage,
-        environ=dict(bench.environ),
-        root=shop.root,
-        killer=Killer(folder=folder / "killer"),
-        scene=Scene(who="view-1", words=(), prepare=pair.prepare),
+def program(here: Prepared, typed: Typed) -> Path:
+    """Write a program that types a command, and leaves beside it what was said."""
+    project = Path(__file__).parent.parent.parent
+    environ = {**here.environ_of(typed.who), "PYTHONPATH": str(project)}
+    settings = shlex.join(f"{name}={value}" for name, value in environ.items())
+    command = shlex.join([sys.executable, "-m", "gitrelease", *typed.words])
+    lines = (
+        "#!/bin/sh",
+        f"cd {shlex.quote(str(here.folder / typed.who))} || exit 1",
+        f"env -i {settings} {command} > ../meanwhile.said 2>&1",
+        "echo $? > ../meanwhile.code",
     )
+    made = here.folder / "meanwhile.sh"
+    made.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made.chmod(0o755)
+    return made
 
 
-@contextmanager
-def _copied(start: Both, to: Path) -> Iterator[Both]:
-    with start.copied(to) as here:
-        yield replace(start, folder=here.folder)
+def play_in_the_middle(start: Prepared, one: Typed, other: Typed, folder: Path) -> None:
+    """Type one command, and the other before each of its effects: it is as if one had come after the other."""
+    wanted = []
+    effects: tuple[str, ...] = ()
+    for name, first, second in (("calm", one, other), ("turned", other, one)):
+        with start.copied(folder / name) as calm:
+            ended = [calm.type(typed.who, typed.words) for typed in (first, second)]
+            assert ended[0].code == 0, ended
+            assert ended[1].code in {0, 1, 3}, ended
+            wanted.append(decided(calm))
+            effects = effects or ended[0].effects
+    points = [f"{n} before" for n, effect in enumerate(effects, 1) if effect not in OF_THE_CLONE]
+    assert points
+    for point in points:
+        with start.copied(folder / point.replace(" ", "-")) as here:
+            ended_one = here.type(one.who, one.words, at=point, meanwhile=program(here, other))
+            code, said = ((here.folder / f"meanwhile.{what}").read_text() for what in ("code", "said"))
+            assert ended_one.code in {0, 1, 3}, (point, ended_one, said)
+            assert code.strip() in {"0", "1", "3"}, (point, ended_one, said)
+            assert decided(here) in wanted, (point, effects, ended_one, said)
 
+
+OF_THE_CLONE = {"update-ref", "symbolic-ref", "update-index", "read-tree", "config", "rename"}
+"""Effects that nobody else sees: what happens before one of them may as well happen before the next one."""
 
 NORMALLY = {"merge and reject"}
 """A package is merged, and closed: the worst that two could do at once."""
@@ -235,23 +225,19 @@ NAMES = [name if name in NORMALLY else pytest.param(name, marks=pytest.mark.long
 def test_another_command_in_the_middle(name: str, is_swapped: bool, keys: KeyRing, tmp_path: Path) -> None:
     """Whatever the moment, people find what they would if one of the two had waited for the other."""
     pair = PAIRS[name]
-    one, other = (pair.other, pair.one) if is_swapped else (pair.one, pair.other)
-    with _opened(pair, tmp_path, keys) as start:
-        wanted = []
-        effects: tuple[str, ...] = ()
-        for first, second in ((one, other), (other, one)):
-            with _copied(start, tmp_path / "calm") as calm:
-                ended = [calm.type(first), calm.type(second)]
-                assert ended[0].code == 0, ended
-                assert ended[1].code in {0, 1, 3}, ended
-                wanted.append(calm.decided())
-                effects = effects or ended[0].effects
-        points = [f"{n} before" for n, effect in enumerate(effects, 1) if effect in {"fetch", "push"}]
-        assert points
-        for point in points:
-            with _copied(start, tmp_path / point.replace(" ", "-")) as here:
-                ended_one = here.type(one, at=point, other=other)
-                code, said = here.said()
-                assert ended_one.code in {0, 1, 3}, (point, ended_one, said)
-                assert code in {"0", "1", "3"}, (point, ended_one, said)
-                assert here.decided() in wanted, (point, effects, ended_one, said)
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    bench = Bench(folder=stage, keys=keys)
+    shop = open_shop(bench, FIRST_ITEMS, auto_merge=not pair.by_hand)
+    pair.prepare(shop)
+    for who in (pair.one.who, pair.other.who, "view-1"):
+        shop.person(who)
+    shop.close()
+    start = Prepared(
+        folder=stage,
+        environ=dict(bench.environ),
+        root=shop.root,
+        killer=Killer(folder=tmp_path / "killer"),
+        scene=pair.scene,
+    )
+    play_in_the_middle(start, *pair.ordered(is_swapped=is_swapped), tmp_path)
