@@ -296,7 +296,7 @@ def _trailers(message: str) -> dict[str, str]:
 def _supersedes(repo: Repo, message: str) -> tuple[CommitId, ...]:
     """Read which tasks a task takes over; their submitters then count as authors of this one as well."""
     ids = _trailers(message).get("Supersedes", "").split()
-    return tuple(CommitId(id_) for id_ in ids if _ID.fullmatch(id_) and repo.exists(id_))
+    return tuple(CommitId(id_) for id_ in ids if _ID.fullmatch(id_) and repo.resolve(id_) == id_)
 
 
 def _taken_over(repo: Repo, message: str) -> tuple[CommitId, ...]:

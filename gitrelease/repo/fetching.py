@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gitrelease.core.names import HEADS, RELEASE_TAGS, REVIEW, CommitId, RefName
+from gitrelease.core.names import ARCHIVE, HEADS, LEDGER, RELEASE_TAGS, REVIEW, CommitId, RefName
 from gitrelease.repo.refs import LOST, Refs, grows
 from gitrelease.repo.run import Config, Ran
 from gitrelease.repo.values import GitFailed, HistoryRewritten, RefMove, full_id
@@ -97,7 +97,7 @@ class Fetching(Refs):
             olds = dict.fromkeys(old for old in (seen.get(ref), before.get(ref)) if old is not None)
             if new is None and ref.startswith(REVIEW):  # reviews end
                 olds.clear()
-            lost = [old for old in olds if new is None or not self._contains(new, old)]
+            lost = [old for old in olds if new is None or not self._goes_on(ref, new, old)]
             if lost:
                 kept_in = (self._seen(ref), self._here(ref))
                 rewritten.append(HistoryRewritten(ref, lost[0], new, kept_in=kept_in))
@@ -138,5 +138,12 @@ class Fetching(Refs):
             config=Config.USER, in_worktree=True, accept=range(256),
         )  # fmt: skip
 
-    def _contains(self, new: str, old: str) -> bool:
-        return self.exists(old) and self.is_ancestor(CommitId(old), CommitId(new))
+    def _goes_on(self, ref: RefName, new: str, old: str) -> bool:
+        """Say whether a branch only grew; ledger and archive do so by first parents, by which they are read.
+
+        Whoever may push could else hang all there was on another beginning, as a second parent.
+        """
+        if not self.exists(old):
+            return False
+        is_line = ref in {LEDGER, ARCHIVE}
+        return (self.is_first_parent if is_line else self.is_ancestor)(CommitId(old), CommitId(new))

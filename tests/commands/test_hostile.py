@@ -145,6 +145,37 @@ def test_a_main_branch_merged_with_its_sides_exchanged_stops_everything(shop: Sh
     dev.desk.look()
 
 
+@pytest.mark.parametrize("what", ["production", "archive"])
+def test_a_branch_that_only_grows_hung_on_another_beginning_stops_everything(shop: Shop, what: str) -> None:
+    """All there was is in it as a second parent, and by first parents it says something else."""
+    shop.released(edited("once"), "orders")
+    dep = shop.person("dep-1")
+    dep.desk.look()
+    dep.clone.git("fetch", "--quiet", "origin")
+    tip = dep.clone.git("rev-parse", f"origin/{what}").strip()
+    tree = dep.clone.git("rev-parse", f"{tip}^{{tree}}").strip()
+    first = dep.clone.git("commit-tree", tree, "-m", "another beginning").strip()
+    made = dep.clone.git("commit-tree", tree, "-p", first, "-p", tip, "-m", "another").strip()
+    dep.clone.push(f"{made}:refs/heads/{what}")
+    for _ in range(2):
+        with pytest.raises(HistoryRewritten):
+            dep.desk.look()
+
+
+def test_a_task_that_says_it_takes_over_a_file_stops_nobody(shop: Shop) -> None:
+    dev = shop.person("dev-1")
+    dev.write(edited("once"))
+    dev.submit("orders")
+    dev.clone.git("fetch", "--quiet", "origin")
+    blob = dev.clone.git("rev-parse", "origin/main:workspace.yaml").strip()
+    tree = dev.clone.git("rev-parse", "origin/main^{tree}").strip()
+    words = f"x\n\nItem: job/x\nVersion: 1\nChange: add\nSupersedes: {blob}\n"
+    made = dev.clone.git("commit-tree", tree, "-p", "origin/main", "-m", words).strip()
+    dev.clone.push(f"{made}:refs/heads/submit/job/x/v1")
+    dev.release("orders", name="first")
+    shop.person("dep-1").approve("first")
+
+
 @pytest.mark.parametrize("key", ["nobody", "dev-2"])
 def test_with_a_key_that_is_not_ones_own_nothing_is_written(shop: Shop, key: str) -> None:
     """Signed so, receipts would stop everybody, and a yes or a no would only seem to be one."""
